@@ -1,0 +1,100 @@
+"""The asynchronous world: transactions on SQLAlchemy's `AsyncConnection`, on the running event loop.
+
+What ends a transaction is shielded: a cancelled request must give its connection back clean, and anyio's scopes cancel
+every await anew until the task is done.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager, suppress
+from typing import Any, TypeVar
+
+from sqlalchemy import CursorResult, Executable
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from payments_core.adapters.sql.connector import Link, Parameters
+from payments_core.adapters.sql.engines import WRITES
+from payments_core.adapters.sql.faults import translated, translated_at_commit
+from payments_core.adapters.sql.handle import AsyncHandle, LibraryHandle, SessionFactory
+from payments_core.adapters.sql.processes import AsyncEngines
+from payments_core.ports import Io
+
+T = TypeVar("T")
+
+
+class AsyncLink:
+    """An open transaction of this loop."""
+
+    def __init__(self, connection: AsyncConnection, session_factory: SessionFactory | None) -> None:
+        self._connection = connection
+        self._handle = AsyncHandle(connection, session_factory)
+
+    @property
+    def handle(self) -> LibraryHandle:
+        """See Link."""
+        return self._handle
+
+    async def execute(self, statement: Executable, parameters: Parameters = None) -> CursorResult[Any]:
+        """See Link; the loop goes on meanwhile."""
+        return await self._connection.execute(statement, parameters)
+
+
+class AsyncConnector:
+    """Opens transactions from this loop's pool."""
+
+    def __init__(self, engines: AsyncEngines, session_factory: SessionFactory | None) -> None:
+        self._engines = engines
+        self._session_factory = session_factory
+
+    @property
+    def io(self) -> Io:
+        """See Connector."""
+        return "async"
+
+    @property
+    def url(self) -> URL:
+        """See Connector."""
+        return self._engines.url
+
+    @asynccontextmanager
+    async def transaction(self, *, writes: bool = True) -> AsyncGenerator[Link]:
+        """See Connector."""
+        with translated():
+            connection = await self._engines.current().connect()
+        link = AsyncLink(connection, self._session_factory)
+        try:
+            with translated():
+                await connection.execution_options(**{WRITES: writes})
+                await connection.begin()
+            yield link
+            await link.handle.finish()
+            with translated_at_commit():
+                await connection.commit()
+        except BaseException:
+            await asyncio.shield(asyncio.ensure_future(_undo(link, connection)))
+            raise
+        await _give_back(connection)
+
+    async def offload(self, work: Callable[[], T]) -> T:
+        """See Connector: a thread does it."""
+        return await asyncio.to_thread(work)
+
+    async def close(self) -> None:
+        """See Connector."""
+        await self._engines.close()
+
+
+async def _undo(link: AsyncLink, connection: AsyncConnection) -> None:
+    await link.handle.abandon()
+    with suppress(SQLAlchemyError, OSError):
+        await connection.rollback()
+    await _give_back(connection)
+
+
+async def _give_back(connection: AsyncConnection) -> None:
+    with suppress(SQLAlchemyError, OSError):
+        await connection.close()

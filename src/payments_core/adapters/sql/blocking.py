@@ -1,0 +1,86 @@
+"""The synchronous world: transactions on SQLAlchemy's `Connection`, on the calling thread. Nothing here suspends."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager, suppress
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, CursorResult, Executable
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import SQLAlchemyError
+
+from payments_core.adapters.sql.connector import Link, Parameters
+from payments_core.adapters.sql.engines import WRITES
+from payments_core.adapters.sql.faults import translated, translated_at_commit
+from payments_core.adapters.sql.handle import BlockingHandle, LibraryHandle, SessionFactory
+from payments_core.adapters.sql.processes import BlockingEngines
+from payments_core.ports import Io
+
+T = TypeVar("T")
+
+
+class BlockingLink:
+    """An open transaction of this thread."""
+
+    def __init__(self, connection: Connection, session_factory: SessionFactory | None) -> None:
+        self._connection = connection
+        self._handle = BlockingHandle(connection, session_factory)
+
+    @property
+    def handle(self) -> LibraryHandle:
+        """See Link."""
+        return self._handle
+
+    async def execute(self, statement: Executable, parameters: Parameters = None) -> CursorResult[Any]:
+        """See Link; the thread waits."""
+        return self._connection.execute(statement, parameters)
+
+
+class BlockingConnector:
+    """Opens transactions from this process's pool."""
+
+    def __init__(self, engines: BlockingEngines, session_factory: SessionFactory | None) -> None:
+        self._engines = engines
+        self._session_factory = session_factory
+
+    @property
+    def io(self) -> Io:
+        """See Connector."""
+        return "blocking"
+
+    @property
+    def url(self) -> URL:
+        """See Connector."""
+        return self._engines.url
+
+    @asynccontextmanager
+    async def transaction(self, *, writes: bool = True) -> AsyncGenerator[Link]:
+        """See Connector."""
+        with translated():
+            connection = self._engines.current().connect()
+        link = BlockingLink(connection, self._session_factory)
+        try:
+            with translated():
+                connection.execution_options(**{WRITES: writes})
+                connection.begin()
+            yield link
+            await link.handle.finish()
+            with translated_at_commit():
+                connection.commit()
+        except BaseException:
+            await link.handle.abandon()
+            with suppress(SQLAlchemyError, OSError):
+                connection.rollback()
+            raise
+        finally:
+            with suppress(SQLAlchemyError, OSError):
+                connection.close()
+
+    async def offload(self, work: Callable[[], T]) -> T:
+        """See Connector: there is no loop to keep free."""
+        return work()
+
+    async def close(self) -> None:
+        """See Connector."""
+        self._engines.close()

@@ -1,0 +1,162 @@
+"""Engines: how connections to the payments database are made, healed and bounded.
+
+SQLite: `synchronous=FULL`, so that a commit is on disk when it returns; the write-ahead log only where the linked
+library has the fix for the WAL-reset bug (3.51.3), else a rollback journal that is truncated; a real `BEGIN IMMEDIATE`
+before anything is written, since the driver's own transaction control begins too late and too weakly.
+PostgreSQL: every connection is tested before it is given out, waits for locks are bounded, and a transaction whose
+worker was stopped in the middle is ended by the server, so that the payment it had locked is free again.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from typing import Any, Final
+
+from attrs import frozen
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import URL
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import NullPool
+
+from payments_core.adapters.sql.urls import is_sqlite
+from payments_core.errors import ConfigurationError
+
+#: Set on a connection before it begins: this transaction writes.
+WRITES: Final = "payments_core_writes"
+
+WAL_FIXED_IN: Final = (3, 51, 3)
+
+#: One statement, so that a new connection costs one round trip. What the role or the URL sets itself is left alone.
+_POSTGRESQL_SETTINGS: Final = """
+SELECT set_config('lock_timeout', '{lock_ms}', false) WHERE current_setting('lock_timeout') = '0'
+UNION ALL SELECT set_config('idle_in_transaction_session_timeout', '{idle_ms}', false)
+ WHERE current_setting('idle_in_transaction_session_timeout') = '0'
+UNION ALL SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'
+"""
+
+
+@frozen(kw_only=True)
+class Limits:
+    """What a store may take and how long it waits.
+
+    `pool_size` and `overflow` bound its connections per process; a call that finds none free waits `pool_wait_s`.
+    `connect_s` bounds the making of a connection, `lock_s` the wait for a row or for SQLite's write lock, and
+    `idle_in_transaction_s` how long PostgreSQL keeps a transaction in which nothing happens (a stopped worker).
+    """
+
+    pool_size: int = 5
+    overflow: int = 10
+    pool_wait_s: float = 10.0
+    connect_s: int = 5
+    lock_s: float = 10.0
+    idle_in_transaction_s: float = 60.0
+
+
+def blocking_engine(url: URL, limits: Limits, *, pooled: bool = True) -> Engine:
+    """An engine for the calling thread. Nothing is connected yet."""
+    return _made(lambda: create_engine(url, **_arguments(url, limits, pooled=pooled)), url, limits)
+
+
+def async_engine(url: URL, limits: Limits) -> AsyncEngine:
+    """An engine for one event loop. Nothing is connected yet."""
+    made: list[AsyncEngine] = []
+
+    def make() -> Engine:
+        made.append(create_async_engine(url, **_arguments(url, limits, pooled=True)))
+        return made[0].sync_engine
+
+    _made(make, url, limits)
+    return made[0]
+
+
+def journal_mode(version: tuple[int, ...] = sqlite3.sqlite_version_info) -> str:
+    """The journal mode that is safe with this version of SQLite, used by several processes."""
+    return "WAL" if version >= WAL_FIXED_IN else "TRUNCATE"
+
+
+def _made(make: Callable[[], Engine], url: URL, limits: Limits) -> Engine:
+    try:
+        engine = make()
+    except ModuleNotFoundError as missing:
+        raise ConfigurationError(
+            f"PAYMENTS_DATABASE_URL needs the package {missing.name}, which is not installed; run "
+            'pip install "payments-core[postgres]".'
+        ) from None
+    if is_sqlite(url):
+        event.listen(engine, "connect", _sqlite_connected(limits))
+        event.listen(engine, "begin", _sqlite_begins)
+    else:
+        event.listen(engine, "connect", _postgresql_connected(limits))
+    return engine
+
+
+def _arguments(url: URL, limits: Limits, *, pooled: bool) -> dict[str, Any]:
+    common: dict[str, Any] = {"hide_parameters": True}
+    if pooled:
+        common |= {
+            "pool_size": limits.pool_size,
+            "max_overflow": limits.overflow,
+            "pool_timeout": limits.pool_wait_s,
+            "pool_pre_ping": not is_sqlite(url),
+        }
+    else:
+        common["poolclass"] = NullPool
+    if is_sqlite(url):
+        return common | {"connect_args": {"timeout": limits.lock_s}}
+    # READ COMMITTED whatever the database's default is: what is read after waiting for a lock must be current.
+    common["isolation_level"] = "READ COMMITTED"
+    given = dict(url.query)
+    bounds = {"connect_timeout": limits.connect_s, "tcp_user_timeout": 20_000, "application_name": "payments-core"}
+    return common | {"connect_args": {name: value for name, value in bounds.items() if name not in given}}
+
+
+def _sqlite_connected(limits: Limits) -> Callable[[DBAPIConnection, object], None]:
+    def connected(connection: DBAPIConnection, _: object) -> None:
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        try:
+            cursor.execute(f"PRAGMA busy_timeout = {int(limits.lock_s * 1000)}")
+            cursor.execute("PRAGMA synchronous = FULL")
+            cursor.execute("PRAGMA foreign_keys = ON")
+            _set_journal(cursor)
+        finally:
+            cursor.close()
+
+    return connected
+
+
+def _set_journal(cursor: Any) -> None:
+    """A database that is in use can refuse to change its mode; every mode is durable under FULL, so it may."""
+    wanted = journal_mode()
+    cursor.execute("PRAGMA journal_mode")
+    if str(cursor.fetchone()[0]).upper() == wanted:
+        return
+    try:
+        cursor.execute(f"PRAGMA journal_mode = {wanted}")
+        cursor.fetchall()
+    except sqlite3.OperationalError:
+        pass
+
+
+def _sqlite_begins(connection: Connection) -> None:
+    writes = connection.get_execution_options().get(WRITES, False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _postgresql_connected(limits: Limits) -> Callable[[DBAPIConnection, object], None]:
+    statement = _POSTGRESQL_SETTINGS.format(
+        lock_ms=int(limits.lock_s * 1000), idle_ms=int(limits.idle_in_transaction_s * 1000)
+    )
+
+    def connected(connection: DBAPIConnection, _: object) -> None:
+        cursor = connection.cursor()
+        try:
+            cursor.execute(statement)
+        finally:
+            cursor.close()
+        # set_config for the session is undone by a rollback, and the pool rolls back what it is given back.
+        connection.commit()
+
+    return connected

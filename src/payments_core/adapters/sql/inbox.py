@@ -1,0 +1,196 @@
+"""The runner's side of the inbox: claim, route, give back, bury.
+
+Correctness rests on two things in the database, not on the order in which anything is read: the fencing token in every
+WHERE clause, and the unique index on the lane of leased events. `FOR UPDATE SKIP LOCKED` only keeps claimants from
+waiting for each other; two of them can still reach for two events of one lane (one sees the lane free while the other's
+lease is not yet committed), and the index lets one of them win. The loser looks again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Select, Update, and_, func, literal_column, not_, or_, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.sql.selectable import NamedFromClause
+
+from payments_core.adapters.sql.columns import Instant
+from payments_core.adapters.sql.connector import Connector, Link, changed, one
+from payments_core.adapters.sql.faults import is_deadlock, translated
+from payments_core.adapters.sql.rows import read_claimed
+from payments_core.adapters.sql.statements import Dialect
+from payments_core.adapters.sql.tables import inbox
+from payments_core.domain.delivery import ClaimedEvent, InboxState
+from payments_core.errors import StoreUnavailable
+
+
+def _literal(state: InboxState) -> ColumnElement[int]:
+    # Literal, since a planner cannot match a parameter with the partial indexes' conditions.
+    return literal_column(str(state.value))
+
+
+_READY: Final = _literal(InboxState.READY)
+_LEASED: Final = _literal(InboxState.LEASED)
+_DONE: Final = _literal(InboxState.DONE)
+_DEAD: Final = _literal(InboxState.DEAD)
+_PARKED: Final = _literal(InboxState.PARKED)
+
+#: A lost race is run again at once: the winner's lease is committed by then, and its lane is left out.
+_CLAIM_TRIES: Final = 5
+_LONGEST_REASON: Final = 2000
+
+
+async def claim(connector: Connector, dialect: Dialect, *, limit: int, lease_s: int) -> Sequence[ClaimedEvent]:
+    """Lease up to `limit` due events, at most one of each lane, in the order in which they were received."""
+    for _ in range(_CLAIM_TRIES):
+        try:
+            async with connector.transaction() as link:
+                return await claim_in(link, dialect, limit=limit, lease_s=lease_s)
+        except IntegrityError:
+            continue
+        except StoreUnavailable as error:
+            if not is_deadlock(error):
+                raise
+    return ()
+
+
+async def claim_in(link: Link, dialect: Dialect, *, limit: int, lease_s: int) -> Sequence[ClaimedEvent]:
+    """The claim itself, in an open transaction. Raises IntegrityError when another claimant takes one of its lanes."""
+    with translated(IntegrityError):
+        found = (await link.execute(_claim(dialect, limit, lease_s))).all()
+    return sorted(map(read_claimed, found), key=lambda event: event.seq)
+
+
+async def assign_lane(connector: Connector, claimed: ClaimedEvent, payment_id: str) -> bool:
+    """Put the event into a lane. False when its lease is gone, or another event of that lane is leased."""
+    try:
+        async with connector.transaction() as link:
+            with translated(IntegrityError):
+                found = await link.execute(_held(claimed).values(lane=payment_id))
+            return found.rowcount == 1
+    except IntegrityError:
+        return False
+
+
+async def let_go(
+    connector: Connector,
+    dialect: Dialect,
+    claimed: ClaimedEvent,
+    *,
+    delay_s: float,
+    reason: str,
+    counted: bool,
+    parked: bool,
+) -> bool:
+    """Give the event back. False when its lease is gone."""
+    statement = _held(claimed).values(
+        state=_PARKED if parked else _READY,
+        next_at=dialect.after(delay_s),
+        attempts=inbox.c.attempts if counted else inbox.c.attempts - 1,
+        last_error=reason[:_LONGEST_REASON],
+    )
+    async with connector.transaction() as link:
+        return await changed(link, statement) == 1
+
+
+async def bury(connector: Connector, claimed: ClaimedEvent, reason: str) -> bool:
+    """Make the event a dead letter. False when its lease is gone."""
+    async with connector.transaction() as link:
+        return await changed(link, _held(claimed).values(state=_DEAD, last_error=reason[:_LONGEST_REASON])) == 1
+
+
+async def stamp_done(link: Link, dialect: Dialect, claimed: ClaimedEvent) -> bool:
+    """Mark the event handled, within the transaction that handles it. False when its lease is gone."""
+    return await changed(link, _held(claimed).values(state=_DONE, done_at=dialect.now())) == 1
+
+
+async def next_due_s(connector: Connector, dialect: Dialect) -> float | None:
+    """Seconds until an event can be claimed, or None.
+
+    An event whose lane is leased is left out: it waits for that lease, whose own expiry is in the answer.
+    """
+    event = inbox.alias("e")
+    statement = (
+        select(event.c.next_at, dialect.now().label("now"))
+        .where(_is_open(event), not_(_lane_is_leased(event)))
+        .order_by(event.c.next_at, event.c.seq)
+        .limit(1)
+    )
+    async with connector.transaction(writes=False) as link:
+        found = await one(link, statement)
+    return None if found is None else max(0.0, (found.next_at - found.now).total_seconds())
+
+
+async def waiting(link: Link, dialect: Dialect) -> tuple[float, int]:
+    """The age in seconds of the oldest event that is not handled (0 with none), and the number of dead letters."""
+    oldest = await one(
+        link,
+        select(func.min(inbox.c.received_at, type_=Instant).label("oldest"), dialect.now().label("now")).where(
+            _is_open(inbox)
+        ),
+    )
+    dead = await one(link, select(func.count()).select_from(inbox).where(inbox.c.state == _DEAD))
+    age_s = 0.0 if oldest is None or oldest.oldest is None else (oldest.now - oldest.oldest).total_seconds()
+    return max(0.0, age_s), 0 if dead is None else int(dead[0])
+
+
+def _held(claimed: ClaimedEvent) -> Update:
+    """An UPDATE of the event, provided that this claim still holds it."""
+    return update(inbox).where(inbox.c.seq == claimed.seq, inbox.c.state == _LEASED, inbox.c.token == claimed.token)
+
+
+def _claim(dialect: Dialect, limit: int, lease_s: int) -> Update:
+    due = _due(dialect, limit)
+    leased = update(inbox).values(
+        state=_LEASED,
+        token=inbox.c.token + 1,
+        attempts=inbox.c.attempts + 1,
+        next_at=dialect.after(lease_s),
+    )
+    if dialect.is_sqlite:
+        chosen = leased.where(inbox.c.seq.in_(due))
+    else:
+        picked = due.with_for_update(of=inbox.alias("e"), skip_locked=True).cte("picked").prefix_with("MATERIALIZED")
+        chosen = leased.where(inbox.c.seq == picked.c.seq)
+    return chosen.returning(*inbox.c)
+
+
+def _due(dialect: Dialect, limit: int) -> Select[Any]:
+    """The events that may be leased now.
+
+    In each lane an event whose lease ran out comes first, whatever its age: as long as it counts as leased the index
+    lets no other one in, so an older event chosen in its place would be refused for ever.
+    """
+    event, other = inbox.alias("e"), inbox.alias("p")
+    now = dialect.now()
+    before_it = and_(event.c.state != _LEASED, other.c.next_at <= now, other.c.seq < event.c.seq)
+    rival = (
+        select(other.c.seq)
+        .where(
+            other.c.lane == event.c.lane,
+            other.c.seq != event.c.seq,
+            _is_open(other),
+            or_(other.c.state == _LEASED, before_it),
+        )
+        .exists()
+    )
+    return (
+        select(event.c.seq)
+        .where(_is_open(event), event.c.next_at <= now, not_(rival))
+        .order_by(event.c.next_at, event.c.seq)
+        .limit(limit)
+    )
+
+
+def _is_open(table: NamedFromClause) -> ColumnElement[bool]:
+    return table.c.state.in_([_READY, _LEASED, _PARKED])
+
+
+def _lane_is_leased(event: NamedFromClause) -> ColumnElement[bool]:
+    other = inbox.alias("p")
+    return (
+        select(other.c.seq)
+        .where(other.c.lane == event.c.lane, other.c.state == _LEASED, other.c.seq != event.c.seq)
+        .exists()
+    )

@@ -1,0 +1,3 @@
+"""One module per revision. A revision that was released is never edited."""
+
+from __future__ import annotations

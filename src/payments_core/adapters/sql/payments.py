@@ -1,0 +1,197 @@
+"""Payments, Stripe's names for them, and what happened to them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Row, Select, and_, func, or_, select, update
+
+from payments_core.adapters.sql.columns import writable
+from payments_core.adapters.sql.connector import Connector, Link, changed, one, rows
+from payments_core.adapters.sql.rows import account_key, changed_values, payment_values, read_payment
+from payments_core.adapters.sql.statements import Dialect
+from payments_core.adapters.sql.tables import payment as payments
+from payments_core.adapters.sql.tables import ref as references
+from payments_core.adapters.sql.tables import transition as transitions
+from payments_core.domain.payment import Payment
+from payments_core.domain.refs import Ref
+from payments_core.domain.stripe_objects import Session
+from payments_core.errors import StoreUnavailable
+
+#: Losing a race for a reference means that another caller has just committed it, so a second look finds it.
+_ADOPT_TRIES: Final = 10
+
+
+async def add(connector: Connector, payment: Payment) -> None:
+    """Insert a new payment, durable on return."""
+    async with connector.transaction() as link:
+        await changed(link, payments.insert(), payment_values(payment))
+
+
+async def opened(connector: Connector, dialect: Dialect, payment_id: str, session: Session) -> None:
+    """Save the session made for a payment and the names that came with it; what is already known stays."""
+    names = {"session_id": session.id, "payment_intent_id": session.payment_intent_id, "invoice_id": session.invoice_id}
+    statement = (
+        update(payments)
+        .where(payments.c.payment_id == payment_id)
+        .values({name: func.coalesce(payments.c[name], value) for name, value in names.items() if value is not None})
+        .returning(payments.c.account, payments.c.livemode)
+    )
+    async with connector.transaction() as link:
+        owner = await one(link, statement)
+        if owner is None:
+            raise missing(payment_id)
+        await _insert_refs(link, dialect, payment_id, _refs_of(session), owner.account, livemode=owner.livemode)
+
+
+async def by_id(connector: Connector, payment_id: str) -> Payment | None:
+    """The payment of that id, or None."""
+    async with connector.transaction(writes=False) as link:
+        return await _read(link, select(payments).where(payments.c.payment_id == payment_id))
+
+
+async def find(connector: Connector, refs: Sequence[Ref], account: str | None, *, livemode: bool) -> Payment | None:
+    """The payment that bears the first of the names that is known."""
+    if not refs:
+        return None
+    async with connector.transaction(writes=False) as link:
+        known = await _owners(link, refs, account, livemode=livemode)
+        owner = _first_owner(refs, known)
+        return None if owner is None else await _read(link, select(payments).where(payments.c.payment_id == owner))
+
+
+async def adopt(connector: Connector, dialect: Dialect, payment: Payment, refs: Sequence[Ref]) -> str:
+    """The id of the payment that has one of the names; `payment`, inserted with them, when nobody has.
+
+    Names that are still free go to the payment that is found: all of them were said to be of one payment.
+    """
+    for _ in range(_ADOPT_TRIES):
+        owner = await _adopt_once(connector, dialect, payment, refs)
+        if owner is not None:
+            return owner
+    raise StoreUnavailable("A payment's references were taken and given back again and again; try again.")
+
+
+async def lock(link: Link, payment_id: str) -> Payment:
+    """The payment's current row, locked. Raises LookupError for an id that was never stored.
+
+    FOR NO KEY UPDATE keeps every other locker out and lets a transaction pass that only adds a row which refers to the
+    payment. SQLite holds the lock on the whole database already.
+    """
+    found = await _read(
+        link, select(payments).where(payments.c.payment_id == payment_id).with_for_update(key_share=True)
+    )
+    if found is None:
+        raise missing(payment_id)
+    return found
+
+
+async def save(link: Link, before: Payment | None, payment: Payment) -> None:
+    """Write the fields that differ from `before`, or all of them where it is not known."""
+    values = payment_values(payment) if before is None else changed_values(before, payment)
+    if values:
+        statement = update(payments).where(payments.c.payment_id == payment.payment_id).values(values)
+        if await changed(link, statement) != 1:
+            raise missing(payment.payment_id)
+
+
+async def add_refs(link: Link, dialect: Dialect, payment_id: str, refs: Sequence[Ref]) -> None:
+    """Remember names for a payment; those already taken stay as they are."""
+    owner = await one(link, select(payments.c.account, payments.c.livemode).where(payments.c.payment_id == payment_id))
+    if owner is None:
+        raise missing(payment_id)
+    await _insert_refs(link, dialect, payment_id, refs, owner.account, livemode=owner.livemode)
+
+
+async def record(
+    link: Link, dialect: Dialect, payment_id: str, transition: str, discriminator: str, event_id: str
+) -> bool:
+    """Record a transition once. True when this call did."""
+    statement = dialect.insert_or_ignore(transitions).values(
+        payment_id=payment_id,
+        transition=transition,
+        discriminator=discriminator,
+        event_id=event_id,
+        recorded_at=dialect.now(),
+    )
+    return await changed(link, statement) == 1
+
+
+def missing(payment_id: str) -> LookupError:
+    """A payment that a caller knows and the database does not: deleted by hand, or another database."""
+    return LookupError(f"payment {payment_id} is not in this store")
+
+
+async def _adopt_once(connector: Connector, dialect: Dialect, payment: Payment, refs: Sequence[Ref]) -> str | None:
+    try:
+        async with connector.transaction() as link:
+            owner = await _owner_or_insert(link, dialect, payment, refs)
+            inserted = await _insert_refs(link, dialect, owner, refs, payment.account, livemode=payment.livemode)
+            if owner == payment.payment_id and inserted < len(set(refs)):
+                raise _LostRace
+            return owner
+    except _LostRace:
+        return None
+
+
+class _LostRace(Exception):
+    """Another caller committed one of the references first; undoes this attempt."""
+
+
+async def _owner_or_insert(link: Link, dialect: Dialect, payment: Payment, refs: Sequence[Ref]) -> str:
+    known = await _owners(link, refs, payment.account, livemode=payment.livemode)
+    owner = _first_owner(refs, known)
+    if owner is None:
+        await changed(link, dialect.insert_or_ignore(payments).values(payment_values(payment)))
+    return owner or payment.payment_id
+
+
+async def _insert_refs(
+    link: Link, dialect: Dialect, payment_id: str, refs: Sequence[Ref], account: str | None, *, livemode: bool
+) -> int:
+    """How many were free. In one order for everybody: opposite orders would wait for each other."""
+    inserted = 0
+    for ref in sorted(set(refs), key=lambda ref: (ref.kind, ref.stripe_id)):
+        statement = dialect.insert_or_ignore(references).values(
+            account=account_key(account),
+            livemode=livemode,
+            kind=ref.kind,
+            stripe_id=ref.stripe_id,
+            payment_id=payment_id,
+        )
+        inserted += await changed(link, statement)
+    return inserted
+
+
+async def _owners(link: Link, refs: Sequence[Ref], account: str | None, *, livemode: bool) -> Sequence[Row[Any]]:
+    if not refs:
+        return ()
+    statement = select(references.c.kind, references.c.stripe_id, references.c.payment_id).where(
+        references.c.account == account_key(account), references.c.livemode == livemode, or_(*map(_is, refs))
+    )
+    return await rows(link, statement)
+
+
+def _first_owner(refs: Sequence[Ref], known: Sequence[Row[Any]]) -> str | None:
+    owners = {(row.kind, row.stripe_id): row.payment_id for row in known}
+    named = [(ref.kind, writable(ref.stripe_id)) for ref in refs]
+    return next((owners[name] for name in named if name in owners), None)
+
+
+def _is(ref: Ref) -> ColumnElement[bool]:
+    return and_(references.c.kind == ref.kind, references.c.stripe_id == ref.stripe_id)
+
+
+async def _read(link: Link, statement: Select[Any]) -> Payment | None:
+    found = await one(link, statement)
+    return None if found is None else read_payment(found)
+
+
+def _refs_of(session: Session) -> Sequence[Ref]:
+    named = [Ref("session", session.id)]
+    if session.payment_intent_id is not None:
+        named.append(Ref("payment_intent", session.payment_intent_id))
+    if session.invoice_id is not None:
+        named.append(Ref("invoice", session.invoice_id))
+    return named

@@ -1,0 +1,150 @@
+"""The five tables, all prefixed `payments_`, in a metadata of their own.
+
+They live in the developer's database beside his own tables, so that one transaction covers both. The migrations in
+`migrations/` say the same in steps; a test compares the two. What `state` holds in the inbox is `InboxState`; its
+numbers stand literally in the partial indexes and in the statements, since a planner that sees a parameter instead
+cannot use the index.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    ForeignKeyConstraint,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    SmallInteger,
+    Table,
+    UniqueConstraint,
+    text,
+)
+
+from payments_core.adapters.sql.columns import Identifier, Instant, Words
+
+#: Rows of one outbox partition are published by one relay at a time, in the order of their ids.
+PARTITIONS: Final = 16
+
+#: Stands for "not stated" in the columns of a unique key, where NULL would be different from itself.
+NO_ACCOUNT: Final = ""
+NO_LIVEMODE: Final = -1
+
+metadata: Final = MetaData()
+
+payment: Final = Table(
+    "payments_payment",
+    metadata,
+    Column("payment_id", Words, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("livemode", Boolean, nullable=False),
+    Column("state", Words, nullable=False),
+    Column("origin", Words, nullable=False),
+    Column("account", Words),
+    Column("currency", Words),
+    Column("cart", Words, comment="JSON, minor units: what was agreed before Stripe was called"),
+    Column("user_id", Words),
+    Column("customer_email", Words),
+    Column("idempotency_key", Words, comment="sent to Stripe with the creation of the session"),
+    Column("event_key", Words, comment="the key of this payment's outgoing events, fixed at the first"),
+    Column("session_id", Words),
+    Column("payment_intent_id", Words),
+    Column("invoice_id", Words),
+    Column("amount_minor", BigInteger, comment="what was paid, in Stripe's minor units; set at settlement"),
+    Column("settled_at", Instant),
+    PrimaryKeyConstraint("payment_id", name="payments_payment_pkey"),
+)
+
+ref: Final = Table(
+    "payments_ref",
+    metadata,
+    Column("account", Words, nullable=False, comment="'' when not stated"),
+    Column("livemode", Boolean, nullable=False),
+    Column("kind", Words, nullable=False),
+    Column("stripe_id", Words, nullable=False),
+    Column("payment_id", Words, nullable=False),
+    PrimaryKeyConstraint("account", "livemode", "kind", "stripe_id", name="payments_ref_pkey"),
+    ForeignKeyConstraint(["payment_id"], ["payments_payment.payment_id"], name="payments_ref_payment_fkey"),
+    Index("payments_ref_payment", "payment_id"),
+)
+
+transition: Final = Table(
+    "payments_transition",
+    metadata,
+    Column("payment_id", Words, nullable=False),
+    Column("transition", Words, nullable=False),
+    Column("discriminator", Words, nullable=False),
+    Column("event_id", Words, nullable=False, comment="of the fact itself, as it is published"),
+    Column("recorded_at", Instant, nullable=False),
+    PrimaryKeyConstraint("payment_id", "transition", "discriminator", name="payments_transition_pkey"),
+    ForeignKeyConstraint(["payment_id"], ["payments_payment.payment_id"], name="payments_transition_payment_fkey"),
+)
+
+_OPEN = text("state IN (0, 1, 4)")
+
+inbox: Final = Table(
+    "payments_inbox",
+    metadata,
+    Column("seq", Identifier, Identity(), nullable=False),
+    Column("account", Words, nullable=False, comment="'' when not stated"),
+    Column("livemode", SmallInteger, nullable=False, comment="1 live, 0 test, -1 not stated"),
+    Column("event_id", Words, nullable=False, comment="Stripe's"),
+    Column("type", Words, nullable=False),
+    Column("body", LargeBinary, nullable=False, comment="as it came"),
+    Column("state", SmallInteger, nullable=False, comment="0 ready, 1 leased, 2 done, 3 dead, 4 parked"),
+    Column("next_at", Instant, nullable=False, comment="not before, lease expiry or wake-up, by state"),
+    Column("token", BigInteger, nullable=False, comment="fencing token, raised by every claim"),
+    Column("attempts", Integer, nullable=False),
+    Column("lane", Words, comment="the payment's id, once routed"),
+    Column("last_error", Words),
+    Column("received_at", Instant, nullable=False),
+    Column("done_at", Instant),
+    Column("traceparent", Words),
+    PrimaryKeyConstraint("seq", name="payments_inbox_pkey"),
+    UniqueConstraint("account", "livemode", "event_id", name="payments_inbox_event_key"),
+    CheckConstraint("state BETWEEN 0 AND 4", name="payments_inbox_state_check"),
+    Index("payments_inbox_due", "next_at", "seq", postgresql_where=_OPEN, sqlite_where=_OPEN),
+    Index("payments_inbox_lane", "lane", "seq", postgresql_where=_OPEN, sqlite_where=_OPEN),
+    # The guarantee that events of one payment run one at a time; everything else about lanes is scheduling.
+    Index(
+        "payments_inbox_one_per_lane",
+        "lane",
+        unique=True,
+        postgresql_where=text("state = 1"),
+        sqlite_where=text("state = 1"),
+    ),
+    # Dead letters are few among millions of handled rows, and are counted at every readiness check.
+    Index("payments_inbox_dead", "seq", postgresql_where=text("state = 3"), sqlite_where=text("state = 3")),
+    sqlite_autoincrement=True,
+)
+
+_OWED = text("published_at IS NULL AND owed")
+
+outbox: Final = Table(
+    "payments_outbox",
+    metadata,
+    Column("id", Identifier, Identity(), nullable=False),
+    Column("event_id", Words, nullable=False),
+    Column("type", Words, nullable=False),
+    Column("key", Words, nullable=False, comment="orders: rows of one key are published in the order of id"),
+    Column("part", SmallInteger, nullable=False, comment="crc32(key) % 16"),
+    Column("payload", Words, nullable=False, comment="the event's JSON"),
+    Column("payment_id", Words, nullable=False),
+    Column("traceparent", Words),
+    Column("occurred_at", Instant, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("owed", Boolean, nullable=False, comment="false: no broker was configured when it was written"),
+    Column("published_at", Instant),
+    Column("parked_reason", Words),
+    PrimaryKeyConstraint("id", name="payments_outbox_pkey"),
+    UniqueConstraint("event_id", name="payments_outbox_event_key"),
+    Index("payments_outbox_owed", "part", "id", postgresql_where=_OWED, sqlite_where=_OWED),
+    sqlite_autoincrement=True,
+)

@@ -1,0 +1,75 @@
+"""The `payments` command. Each subcommand lives in a module of its own and is loaded only when it is asked for.
+
+So `payments --help` is fast, and a command whose optional libraries are not installed says so without breaking the
+others. A new command is one line in `COMMANDS`: its name, its module (which has `command`, a click command), the
+extra that brings its libraries, and one line of help.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+if TYPE_CHECKING:
+    import click
+
+
+class Entry(NamedTuple):
+    """Where a subcommand is found."""
+
+    module: str
+    extra: str
+    help: str
+
+
+COMMANDS: Final[dict[str, Entry]] = {
+    "sandbox": Entry("payments_core.cli.sandbox", "sandbox", "Run a local Stripe: no account, no network, no money."),
+}
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    try:
+        import click  # noqa: F401
+    except ImportError:
+        sys.exit("The payments command needs click: pip install 'payments-core[cli]'")
+    _group()(prog_name="payments")
+
+
+def _group() -> click.Group:
+    import click
+
+    from payments_core._version import __version__
+
+    class LazyGroup(click.Group):
+        """Lists the table, imports a module when its command is used."""
+
+        def list_commands(self, ctx: click.Context) -> list[str]:
+            return sorted(COMMANDS)
+
+        def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+            entry = COMMANDS.get(cmd_name)
+            return None if entry is None else _load(cmd_name, entry)
+
+        def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+            with formatter.section("Commands"):
+                formatter.write_dl([(name, COMMANDS[name].help) for name in self.list_commands(ctx)])
+
+    group = LazyGroup("payments", help="Stripe payments: run, inspect and repair.", no_args_is_help=True)
+    return click.version_option(__version__, prog_name="payments")(group)
+
+
+def _load(name: str, entry: Entry) -> click.Command:
+    import click
+
+    try:
+        module = importlib.import_module(entry.module)
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("payments_core"):
+            raise
+        raise click.ClickException(
+            f"payments {name} needs {error.name}: pip install 'payments-core[{entry.extra}]'"
+        ) from None
+    command: click.Command = module.command
+    return command

@@ -1,0 +1,163 @@
+"""What is known about a payment once Stripe has been asked, and the domain event that follows from it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from attrs import evolve, field, frozen
+
+from ..errors import MalformedEvent
+from ..money import Money
+from .events import CheckoutExpired, DomainEvent, PaymentFailed, PaymentSuccessful, Product, fact_id
+from .payment import Finding, Payment, PaymentState, Step, Transition
+from .refs import Ref
+from .stripe_objects import Intent, Invoice, LineItem, Session
+
+
+@frozen(kw_only=True)
+class Evidence:
+    """A finding and what it rests on.
+
+    `discriminator` tells facts of one kind apart: the charge of a failed attempt, "" for what happens once. `lines` are
+    Stripe's, for payments not started here. `billing_email` is what the payer gave to the card form.
+    """
+
+    finding: Finding
+    discriminator: str = ""
+    refs: tuple[Ref, ...] = ()
+    session: Session | None = None
+    intent: Intent | None = None
+    invoice: Invoice | None = None
+    lines: tuple[LineItem, ...] = ()
+    billing_email: str | None = field(default=None, repr=False)
+    reason: str | None = None
+
+
+def amount_of(payment: Payment, evidence: Evidence) -> Money:
+    """What the evidence is about, in money: the session's total, else the invoice's, else the intent's amount.
+
+    Raises MalformedEvent when neither Stripe nor our row says.
+    """
+    session, invoice, intent = evidence.session, evidence.invoice, evidence.intent
+    if session and session.amount_total is not None and session.currency:
+        return Money(session.amount_total, session.currency)
+    if invoice and invoice.total is not None and invoice.currency:
+        return Money(invoice.total, invoice.currency)
+    if intent and intent.currency:
+        amount = intent.amount_received or intent.amount
+        if amount is not None:
+            return Money(amount, intent.currency)
+    if payment.cart is not None:
+        return payment.cart.subtotal
+    raise MalformedEvent("Stripe's objects state no amount and currency for this payment.")
+
+
+def known_email(payment: Payment, evidence: Evidence) -> str | None:
+    """The buyer's address: as given at checkout, else as given by the shop, else as given to the card form."""
+    session, invoice, intent = evidence.session, evidence.invoice, evidence.intent
+    return (
+        (session.details_email if session else None)
+        or payment.customer_email
+        or (session.given_email if session else None)
+        or (invoice.email if invoice else None)
+        or (intent.email if intent else None)
+        or evidence.billing_email
+    )
+
+
+def linked(payment: Payment, refs: tuple[Ref, ...]) -> Payment:
+    """The payment with names it did not have yet; the first of each kind stays."""
+    names = {ref.kind: ref.stripe_id for ref in reversed(refs)}
+    return evolve(
+        payment,
+        session_id=payment.session_id or names.get("session"),
+        payment_intent_id=payment.payment_intent_id or names.get("payment_intent"),
+        invoice_id=payment.invoice_id or names.get("invoice"),
+    )
+
+
+def advanced(payment: Payment, step: Step, evidence: Evidence, *, now: datetime) -> Payment:
+    """The payment after `step`; a settled one carries what was paid."""
+    changed = evolve(payment, state=step.state)
+    if step.state is not PaymentState.SETTLED or payment.state is PaymentState.SETTLED:
+        return changed
+    amount = amount_of(payment, evidence)
+    return evolve(changed, amount_minor=amount.minor, currency=amount.currency, settled_at=now)
+
+
+def keyed(payment: Payment) -> Payment:
+    """The payment with its Kafka key, which never changes once an event has been published under it."""
+    key = payment.event_key or payment.payment_intent_id or payment.session_id or payment.invoice_id
+    return evolve(payment, event_key=key or payment.payment_id)
+
+
+def compose(payment: Payment, step: Step, evidence: Evidence, *, occurred_at: datetime) -> DomainEvent:
+    """The domain event that tells the world of `step`."""
+    event_id = fact_id(payment.payment_id, step.transition, evidence.discriminator)
+    amount = amount_of(payment, evidence)
+    user_id = _user_id(payment, evidence)
+    email = known_email(payment, evidence)
+    if step.transition is Transition.ATTEMPT_FAILED:
+        return PaymentFailed(
+            event_id=event_id,
+            payment_id=payment.payment_id,
+            occurred_at=occurred_at,
+            amount=amount,
+            user_id=user_id,
+            email=email,
+            payment_intent_id=payment.payment_intent_id,
+            session_id=payment.session_id,
+            origin=payment.origin,
+            reason=evidence.reason or "unknown",
+        )
+    kind = PaymentSuccessful if step.transition is Transition.SETTLED else CheckoutExpired
+    event = kind(
+        event_id=event_id,
+        payment_id=payment.payment_id,
+        occurred_at=occurred_at,
+        amount=amount,
+        user_id=user_id,
+        email=email,
+        payment_intent_id=payment.payment_intent_id,
+        session_id=payment.session_id,
+        origin=payment.origin,
+    )
+    if isinstance(event, PaymentSuccessful):
+        return evolve(event, products=products_of(payment, evidence), invoice_id=payment.invoice_id)
+    return event
+
+
+def products_of(payment: Payment, evidence: Evidence) -> tuple[Product, ...]:
+    """What was paid for: our own agreed cart, else Stripe's lines; lines without a unit price are left out."""
+    if payment.cart is not None:
+        return tuple(Product(line.name, line.quantity, line.unit) for line in payment.cart.lines)
+    return tuple(
+        Product(line.name, line.quantity, Money(line.unit_minor, line.currency))
+        for line in evidence.lines
+        if line.unit_minor is not None and line.currency is not None
+    )
+
+
+def _user_id(payment: Payment, evidence: Evidence) -> str | None:
+    if payment.user_id is not None or payment.origin == "here":
+        return payment.user_id
+    session = evidence.session
+    if session and session.client_reference_id:
+        return session.client_reference_id
+    for subject in (session, evidence.invoice, evidence.intent):
+        if subject and subject.metadata.get("userId"):
+            return subject.metadata["userId"]
+    return None
+
+
+__all__ = [
+    "Evidence",
+    "Finding",
+    "advanced",
+    "amount_of",
+    "compose",
+    "keyed",
+    "known_email",
+    "linked",
+    "products_of",
+]

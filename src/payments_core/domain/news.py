@@ -1,0 +1,93 @@
+"""Which Stripe events say something about a payment, and what.
+
+News is a claim by an event's snapshot. Whether it holds, and of which payment, is found out by the settlement flow,
+which may have to ask Stripe; the table of what it then does is in `payment`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any, Final, TypeAlias
+
+from attrs import frozen
+
+from .refs import Ref
+from .stripe_objects import Intent, Invoice, Session, read_intent, read_invoice, read_session
+
+#: Our own kind of event: the success page (or the reconciler) saw a session at Stripe that is paid and not settled.
+SESSION_OBSERVED: Final = "payments_core.session.observed"
+
+
+class Claim(StrEnum):
+    """What an event says happened."""
+
+    SESSION_DONE = "session_done"
+    SESSION_FAILED_LATER = "session_failed_later"
+    SESSION_EXPIRED = "session_expired"
+    INTENT_SUCCEEDED = "intent_succeeded"
+    INTENT_FAILED = "intent_failed"
+    INVOICE_PAID = "invoice_paid"
+
+
+Subject: TypeAlias = Session | Intent | Invoice
+
+
+@frozen
+class News:
+    """A claim and the snapshot it came with."""
+
+    claim: Claim
+    subject: Subject
+
+
+_SESSION_CLAIMS: Final[Mapping[str, Claim]] = MappingProxyType(
+    {
+        "checkout.session.completed": Claim.SESSION_DONE,
+        "checkout.session.async_payment_succeeded": Claim.SESSION_DONE,
+        SESSION_OBSERVED: Claim.SESSION_DONE,
+        "checkout.session.async_payment_failed": Claim.SESSION_FAILED_LATER,
+        "checkout.session.expired": Claim.SESSION_EXPIRED,
+    }
+)
+_INTENT_CLAIMS: Final[Mapping[str, Claim]] = MappingProxyType(
+    {
+        "payment_intent.succeeded": Claim.INTENT_SUCCEEDED,
+        "payment_intent.payment_failed": Claim.INTENT_FAILED,
+    }
+)
+_INVOICE_CLAIMS: Final[Mapping[str, Claim]] = MappingProxyType(
+    {
+        "invoice.paid": Claim.INVOICE_PAID,
+        "invoice.payment_succeeded": Claim.INVOICE_PAID,
+    }
+)
+
+
+def read_news(event_type: str, snapshot: Mapping[str, Any]) -> News | None:
+    """The news in an event of `event_type` about `snapshot` (its `data.object`); None when it concerns no payment.
+
+    Raises KeyError when the snapshot has no id.
+    """
+    if event_type in _SESSION_CLAIMS:
+        return News(_SESSION_CLAIMS[event_type], read_session(snapshot))
+    if event_type in _INTENT_CLAIMS:
+        return News(_INTENT_CLAIMS[event_type], read_intent(snapshot))
+    if event_type in _INVOICE_CLAIMS:
+        return News(_INVOICE_CLAIMS[event_type], read_invoice(snapshot))
+    return None
+
+
+def refs_of(subject: Subject) -> tuple[Ref, ...]:
+    """Every name the snapshot knows for its payment, its own first."""
+    if isinstance(subject, Session):
+        found = [Ref("session", subject.id)]
+        found += [Ref("payment_intent", subject.payment_intent_id)] if subject.payment_intent_id else []
+        found += [Ref("invoice", subject.invoice_id)] if subject.invoice_id else []
+        return tuple(found)
+    if isinstance(subject, Intent):
+        charge = [Ref("charge", subject.charge_id)] if subject.charge_id else []
+        return (Ref("payment_intent", subject.id), *charge)
+    intent = [Ref("payment_intent", subject.payment_intent_id)] if subject.payment_intent_id else []
+    return (Ref("invoice", subject.id), *intent)

@@ -1,0 +1,103 @@
+"""Price verification: the caller's cart against the catalogue.
+
+A line that names a `product_id` is always compared, whatever the policy. Confirmed lines carry the Stripe Price they
+were compared with, so that the buyer is charged by Stripe's own price and never by a number the caller sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Literal, TypeAlias
+
+from attrs import evolve, field, frozen
+
+from ..errors import Discrepancy, FieldProblem, ProductIdRequired, UnknownProduct
+from ..money import Money
+from .cart import Cart, Line
+
+PricePolicy: TypeAlias = Literal["catalog", "declared"]
+
+
+@frozen
+class CatalogPrice:
+    """What the catalogue charges for one product id, price id or lookup key.
+
+    `units` maps a currency to the price per unit: the price's own currency and its `currency_options`. `sellable` is
+    False for an inactive price or product and for a recurring or variable price, with `reason` saying which.
+    """
+
+    price_id: str
+    units: Mapping[str, int] = field(factory=dict)
+    sellable: bool = True
+    reason: str | None = None
+
+
+@frozen
+class PriceClaim:
+    """One line of a verification request: what the caller believes a piece costs."""
+
+    product_id: str
+    unit: Money
+    quantity: int
+
+
+def verify_claims(claims: Sequence[PriceClaim], catalogue: Mapping[str, CatalogPrice]) -> tuple[Discrepancy, ...]:
+    """The lines whose price differs, in the caller's order. Raises UnknownProduct for what is not for sale."""
+    found: list[Discrepancy] = []
+    for index, claim in enumerate(claims):
+        expected = expected_unit(claim.product_id, claim.unit.currency, catalogue, path=f"products[{index}].productId")
+        if expected != claim.unit:
+            found.append(Discrepancy(claim.product_id, expected.decimal, _major(claim.unit)))
+    return tuple(found)
+
+
+def require_product_ids(cart: Cart, policy: PricePolicy) -> None:
+    """Under policy `catalog`, raise ProductIdRequired naming every line without a product id."""
+    if policy == "declared":
+        return
+    missing = tuple(
+        FieldProblem(f"products[{index}].productId", "is required under the price policy of this shop")
+        for index, line in enumerate(cart.lines)
+        if line.product_id is None
+    )
+    if missing:
+        raise ProductIdRequired("Every line must name a product that the catalogue sells (productId).", missing)
+
+
+def claims_of(cart: Cart) -> tuple[tuple[int, Line], ...]:
+    """The lines to be compared, with their place in the cart."""
+    return tuple((index, line) for index, line in enumerate(cart.lines) if line.product_id is not None)
+
+
+def confirm(cart: Cart, catalogue: Mapping[str, CatalogPrice]) -> tuple[Cart, tuple[Discrepancy, ...]]:
+    """The cart with the catalogue's price id on every line that names a product, and the lines that differ."""
+    lines: list[Line] = list(cart.lines)
+    differing: list[Discrepancy] = []
+    for index, line in claims_of(cart):
+        product_id = str(line.product_id)
+        expected = expected_unit(product_id, cart.currency, catalogue, path=f"products[{index}].productId")
+        if expected != line.unit:
+            differing.append(Discrepancy(product_id, expected.decimal, _major(line.unit)))
+        lines[index] = evolve(line, price_id=catalogue[product_id].price_id)
+    return Cart(lines), tuple(differing)
+
+
+def expected_unit(product_id: str, currency: str, catalogue: Mapping[str, CatalogPrice], *, path: str) -> Money:
+    """The catalogue's price per unit. Raises UnknownProduct, naming the id, where there is none to charge."""
+    entry = catalogue.get(product_id)
+    if entry is None:
+        raise _unknown(product_id, path, "the catalogue does not sell it")
+    if not entry.sellable:
+        raise _unknown(product_id, path, entry.reason or "it is not for sale")
+    if currency not in entry.units:
+        raise _unknown(product_id, path, f"it has no price in {currency}")
+    return Money(entry.units[currency], currency)
+
+
+def _unknown(product_id: str, path: str, reason: str) -> UnknownProduct:
+    return UnknownProduct(f"Product {product_id!r} cannot be sold: {reason}.", (FieldProblem(path, reason),))
+
+
+def _major(money: Money) -> Decimal:
+    return money.decimal

@@ -1,0 +1,229 @@
+"""Stripe's objects, reduced to what this library decides on.
+
+One reader serves webhook snapshots and API answers alike. Readers are tolerant: an absent or null field is None
+("unknown"), never a default that could be taken for Stripe's word; API versions differ in what they send. Ids of
+expandable fields are read whether the field is expanded or not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+from attrs import field, frozen
+
+Document = Mapping[str, Any]
+
+
+@frozen
+class Session:
+    """A Checkout Session. Amounts are minor units of `currency`."""
+
+    id: str
+    mode: str | None = None
+    status: str | None = None
+    payment_status: str | None = None
+    currency: str | None = None
+    amount_subtotal: int | None = None
+    amount_total: int | None = None
+    payment_intent_id: str | None = None
+    invoice_id: str | None = None
+    client_reference_id: str | None = None
+    details_email: str | None = field(default=None, repr=False)
+    given_email: str | None = field(default=None, repr=False)
+    metadata: Mapping[str, str] = field(factory=dict, repr=False)
+    url: str | None = field(default=None, repr=False)
+    client_secret: str | None = field(default=None, repr=False)
+
+    @property
+    def is_paid(self) -> bool:
+        """Whether the money is there, or none was due."""
+        return self.status != "open" and self.payment_status in ("paid", "no_payment_required")
+
+
+@frozen
+class PaymentError:
+    """`last_payment_error`: why an attempt failed."""
+
+    type: str | None = None
+    code: str | None = None
+    decline_code: str | None = None
+    charge_id: str | None = None
+
+    @property
+    def reason(self) -> str | None:
+        """The decline code, else the code, else the type."""
+        return self.decline_code or self.code or self.type
+
+
+@frozen
+class Intent:
+    """A PaymentIntent. Amounts are minor units of `currency`."""
+
+    id: str
+    status: str | None = None
+    currency: str | None = None
+    amount: int | None = None
+    amount_received: int | None = None
+    charge_id: str | None = None
+    error: PaymentError | None = None
+    email: str | None = field(default=None, repr=False)
+    metadata: Mapping[str, str] = field(factory=dict, repr=False)
+
+
+@frozen
+class Charge:
+    """A Charge, for the address the payer gave to the card form."""
+
+    id: str
+    billing_email: str | None = field(default=None, repr=False)
+
+
+@frozen
+class LineItem:
+    """A line of a session or an invoice. `unit_minor` is the price per unit, None where lines are not priced so."""
+
+    name: str
+    quantity: int
+    unit_minor: int | None
+    currency: str | None
+
+
+@frozen
+class Invoice:
+    """An Invoice. Amounts are minor units of `currency`."""
+
+    id: str
+    status: str | None = None
+    currency: str | None = None
+    total: int | None = None
+    billing_reason: str | None = None
+    email: str | None = field(default=None, repr=False)
+    payment_intent_id: str | None = None
+    metadata: Mapping[str, str] = field(factory=dict, repr=False)
+    lines: tuple[LineItem, ...] = ()
+
+    @property
+    def is_of_subscription(self) -> bool:
+        """Whether a subscription made it: then no payment-mode session can be its source."""
+        return (self.billing_reason or "").startswith("subscription")
+
+
+def read_session(document: Document) -> Session:
+    """A Checkout Session from a webhook's `data.object` or an API answer."""
+    return Session(
+        id=str(document["id"]),
+        mode=text(document, "mode"),
+        status=text(document, "status"),
+        payment_status=text(document, "payment_status"),
+        currency=text(document, "currency"),
+        amount_subtotal=number(document, "amount_subtotal"),
+        amount_total=number(document, "amount_total"),
+        payment_intent_id=reference(document, "payment_intent"),
+        invoice_id=reference(document, "invoice"),
+        client_reference_id=text(document, "client_reference_id"),
+        details_email=text(child(document, "customer_details"), "email"),
+        given_email=text(document, "customer_email"),
+        metadata=metadata(document),
+        url=text(document, "url"),
+        client_secret=text(document, "client_secret"),
+    )
+
+
+def read_intent(document: Document) -> Intent:
+    """A PaymentIntent from a webhook's `data.object` or an API answer."""
+    error = child(document, "last_payment_error")
+    billing = child(child(error, "payment_method"), "billing_details")
+    return Intent(
+        id=str(document["id"]),
+        status=text(document, "status"),
+        currency=text(document, "currency"),
+        amount=number(document, "amount"),
+        amount_received=number(document, "amount_received"),
+        charge_id=reference(document, "latest_charge"),
+        error=_payment_error(error) if error else None,
+        email=text(billing, "email") or text(document, "receipt_email"),
+        metadata=metadata(document),
+    )
+
+
+def read_charge(document: Document) -> Charge:
+    """A Charge from an API answer."""
+    return Charge(str(document["id"]), text(child(document, "billing_details"), "email"))
+
+
+def read_invoice(document: Document) -> Invoice:
+    """An Invoice from a webhook's `data.object` or an API answer."""
+    return Invoice(
+        id=str(document["id"]),
+        status=text(document, "status"),
+        currency=text(document, "currency"),
+        total=number(document, "total"),
+        billing_reason=text(document, "billing_reason"),
+        email=text(document, "customer_email"),
+        payment_intent_id=reference(document, "payment_intent"),
+        metadata=metadata(document),
+        lines=tuple(read_line_item(line) for line in items(child(document, "lines"))),
+    )
+
+
+def read_line_item(document: Document) -> LineItem:
+    """A line of a session's `line_items` or of an invoice's `lines`."""
+    quantity = number(document, "quantity") or 1
+    unit = number(child(document, "price"), "unit_amount")
+    if unit is None:
+        unit = _unit_of_pricing(child(document, "pricing"))
+    return LineItem(text(document, "description") or "", quantity, unit, text(document, "currency"))
+
+
+def items(page: Document) -> list[Document]:
+    """The objects of a list answer."""
+    data = page.get("data")
+    return cast("list[Document]", data) if isinstance(data, list) else []
+
+
+def text(document: Document, key: str) -> str | None:
+    """A string, or None where it is absent, null, empty or something else."""
+    value = document.get(key)
+    return value if isinstance(value, str) and value else None
+
+
+def number(document: Document, key: str) -> int | None:
+    """A whole number, or None."""
+    value = document.get(key)
+    return value if type(value) is int else None
+
+
+def child(document: Document, key: str) -> Document:
+    """A nested object, empty where it is absent."""
+    value = document.get(key)
+    return cast("Document", value) if isinstance(value, Mapping) else {}
+
+
+def reference(document: Document, key: str) -> str | None:
+    """The id of an expandable field, expanded or not."""
+    value = document.get(key)
+    return text(cast("Document", value), "id") if isinstance(value, Mapping) else text(document, key)
+
+
+def metadata(document: Document) -> dict[str, str]:
+    """The object's metadata; whatever is not a string is left out."""
+    found = child(document, "metadata")
+    return {key: value for key, value in found.items() if isinstance(value, str)}
+
+
+def _payment_error(document: Document) -> PaymentError:
+    return PaymentError(
+        type=text(document, "type"),
+        code=text(document, "code"),
+        decline_code=text(document, "decline_code"),
+        charge_id=reference(document, "charge"),
+    )
+
+
+def _unit_of_pricing(pricing: Document) -> int | None:
+    """Since 2025-03-31 an invoice line carries `pricing.unit_amount_decimal` in place of `price`."""
+    value = pricing.get("unit_amount_decimal")
+    written = str(value) if value is not None else ""
+    whole, _, rest = written.partition(".")
+    return int(whole) if whole.isascii() and whole.isdigit() and not rest.strip("0") else None

@@ -1,0 +1,302 @@
+"""What the flows need of the world. Each port's docstring is its list of obligations; the contract suites in
+`payments_core.testing.contracts` have a test for each.
+
+Every method is `async def`. An adapter says by `io` which world it serves: `"blocking"` adapters never suspend (they
+block the calling thread, as Flask expects), `"async"` ones never block the loop. The composition root refuses the
+wrong kind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime
+from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
+
+from attrs import frozen
+
+from .domain.delivery import ClaimedEvent, ReceivedEvent
+from .domain.payment import Payment
+from .domain.pricing import CatalogPrice
+from .domain.refs import Ref
+from .domain.stripe_objects import Charge, Intent, Invoice, LineItem, Session
+
+Io: TypeAlias = Literal["blocking", "async"]
+Clock: TypeAlias = Callable[[], datetime]
+NewId: TypeAlias = Callable[[], str]
+Handler: TypeAlias = Callable[..., Any]
+
+
+class Transaction(Protocol):
+    """What a handler gets as `tx`: the library's own open transaction.
+
+    Whatever is written through it commits together with the record that the fact was handled and with the outgoing
+    event, or not at all. Under AsyncPayments `session` is an `sqlalchemy.ext.asyncio.AsyncSession` (await it), under
+    Payments an `sqlalchemy.orm.Session`; `connection` is the matching SQLAlchemy connection. A handler that commits or
+    rolls back `session` ends a savepoint only. A store without SQL raises ConfigurationError for both.
+    """
+
+    @property
+    def session(self) -> Any:
+        """An SQLAlchemy session bound to the transaction, made on first use."""
+        ...
+
+    @property
+    def connection(self) -> Any:
+        """The SQLAlchemy connection that carries the transaction."""
+        ...
+
+
+@frozen
+class OutboxRow:
+    """An outgoing event. `key` orders: rows of one key are published in the order they were committed.
+    `payload` is the event's JSON text, `occurred_at` aware UTC."""
+
+    event_id: str
+    type: str
+    key: str
+    payload: str
+    occurred_at: datetime
+    payment_id: str
+    traceparent: str | None = None
+
+
+@frozen
+class StoreHealth:
+    """How far behind the work is. `oldest_unhandled_s` is 0 with nothing waiting; dead letters are not waiting.
+    `outbox_backlog` counts rows that a broker is owed; without a broker it is 0."""
+
+    oldest_unhandled_s: float
+    dead_letters: int
+    outbox_backlog: int
+
+
+class StoreTransaction(Protocol):
+    """One transaction over everything that must hold together.
+
+    - All writes commit together when the block ends, and none does when it raises.
+    - `stamp_done` comes first. It returns False, and nothing may be written after it, when the claim's token is no
+      longer the current one or the event is not leased any more.
+    - `lock_payment` waits for whoever holds that payment's row; what it returns is current.
+    - `record` returns False, and writes nothing, when this transition of this payment with this discriminator is
+      already recorded, by whomever.
+    """
+
+    @property
+    def handle(self) -> Transaction:
+        """What handlers are given."""
+        ...
+
+    async def stamp_done(self, claimed: ClaimedEvent) -> bool:
+        """Mark the claimed event handled, if its fencing token is still the current one."""
+        ...
+
+    async def lock_payment(self, payment_id: str) -> Payment:
+        """The payment's current row, locked until the transaction ends."""
+        ...
+
+    async def save_payment(self, payment: Payment) -> None:
+        """Write the payment's changed fields."""
+        ...
+
+    async def add_refs(self, payment_id: str, refs: Sequence[Ref]) -> None:
+        """Remember Stripe's names for the payment; names that are already taken are left as they are."""
+        ...
+
+    async def record(self, payment_id: str, transition: str, discriminator: str, event_id: str) -> bool:
+        """Record a transition once. True when this call did."""
+        ...
+
+    async def enqueue(self, rows: Sequence[OutboxRow]) -> None:
+        """Put outgoing events into the outbox, in this order."""
+        ...
+
+    async def flush(self) -> None:
+        """Send what handlers left pending in `handle.session`, so that its errors surface before the commit."""
+        ...
+
+
+class Store(Protocol):
+    """Payments, inbox and outbox in one database.
+
+    - `receive` returns only when the row is durable: committed and synced to disk. It returns False, and changes
+      nothing, for an event id that is already there for that account and mode.
+    - `claim` gives each due event to one caller only, for `lease_s` seconds by the database's clock, counts the attempt,
+      and raises the token. Due are ready events, parked ones whose time has come and leased ones whose lease ran out.
+    - No two events with the same lane are leased at once: not by two claims, and not by `assign_lane`.
+    - `assign_lane`, `let_go` and `bury` return False, and change nothing, when the token is not current. `assign_lane`
+      also returns False when another event of the lane is leased; the caller lets go.
+    - `adopt` is insert-or-select: of callers that race for the same references, all get the same payment's id.
+    - Whatever goes wrong with the database comes out as StoreUnavailable, and is worth trying again.
+    - After `close`, nothing of the store runs any more; the store is not used again.
+    """
+
+    @property
+    def io(self) -> Io:
+        """Whether its methods block the thread or suspend on the loop."""
+        ...
+
+    async def prepare(self) -> None:
+        """Make ready: check that the schema is there, and create it in an embedded SQLite file.
+
+        Raises ConfigurationError, with the command to run, when a server's schema is missing or too old.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Give back every connection."""
+        ...
+
+    async def add_payment(self, payment: Payment) -> None:
+        """Insert a new payment, durable on return."""
+        ...
+
+    async def opened(self, payment_id: str, session: Session) -> None:
+        """Save the session that Stripe made for the payment, with its reference, durable on return."""
+        ...
+
+    async def payment(self, payment_id: str) -> Payment | None:
+        """The payment of that id, or None."""
+        ...
+
+    async def find_payment(self, refs: Sequence[Ref], *, account: str | None, livemode: bool) -> Payment | None:
+        """The payment that bears one of these names, the first that matches in the given order; or None."""
+        ...
+
+    async def adopt(self, payment: Payment, refs: Sequence[Ref]) -> str:
+        """Insert `payment` with its references unless one of them is taken; the id of the payment that has them."""
+        ...
+
+    async def receive(self, event: ReceivedEvent) -> bool:
+        """Store an authenticated event. True when it is new."""
+        ...
+
+    async def claim(self, *, limit: int, lease_s: int) -> Sequence[ClaimedEvent]:
+        """Lease up to `limit` due events, at most one of each lane, oldest first."""
+        ...
+
+    async def assign_lane(self, claimed: ClaimedEvent, payment_id: str) -> bool:
+        """Put a leased event into the lane of its payment."""
+        ...
+
+    async def let_go(self, claimed: ClaimedEvent, *, delay_s: float, reason: str, counted: bool, parked: bool) -> bool:
+        """Give a leased event back, due again in `delay_s` seconds. An uncounted attempt does not use one up."""
+        ...
+
+    async def bury(self, claimed: ClaimedEvent, reason: str) -> bool:
+        """Make a leased event a dead letter; it stays until somebody replays it."""
+        ...
+
+    async def next_due_s(self) -> float | None:
+        """Seconds until something is due (0 when it is now), or None when nothing waits."""
+        ...
+
+    async def health(self) -> StoreHealth:
+        """How far behind the work is."""
+        ...
+
+    async def recent_events(self, limit: int) -> Sequence[str]:
+        """The payloads of the newest outgoing events, newest first."""
+        ...
+
+    def transaction(self) -> AbstractAsyncContextManager[StoreTransaction]:
+        """A transaction; see StoreTransaction."""
+        ...
+
+
+class Gateway(Protocol):
+    """Stripe.
+
+    - Raises StripeUnavailable when Stripe cannot be reached, answers 5xx or 429, or takes too long; StripeObjectMissing
+      for an id it does not know; StripeError, with Stripe's code and parameter, for any other refusal. Nothing else.
+    - No error message holds a request or response body, a key, an e-mail address or card data.
+    - Lists come whole: every page is read.
+    - `create_session` sends the idempotency key it is given, so that trying again never makes a second session.
+    """
+
+    @property
+    def io(self) -> Io:
+        """Whether its methods block the thread or suspend on the loop."""
+        ...
+
+    async def create_session(self, params: Mapping[str, Any], *, idempotency_key: str) -> Session:
+        """Open a Checkout Session."""
+        ...
+
+    async def session(self, session_id: str) -> Session:
+        """A Checkout Session as it is now."""
+        ...
+
+    async def session_of_intent(self, payment_intent_id: str) -> Session | None:
+        """The Checkout Session that made a payment intent, or None."""
+        ...
+
+    async def line_items(self, session_id: str) -> Sequence[LineItem]:
+        """All lines of a session."""
+        ...
+
+    async def intent(self, payment_intent_id: str) -> Intent:
+        """A PaymentIntent as it is now."""
+        ...
+
+    async def charge(self, charge_id: str) -> Charge:
+        """A Charge as it is now."""
+        ...
+
+    async def invoice(self, invoice_id: str) -> Invoice:
+        """An Invoice as it is now, with its lines."""
+        ...
+
+    async def invoice_of_intent(self, payment_intent_id: str) -> str | None:
+        """The id of the invoice that a payment intent pays, or None."""
+        ...
+
+    async def intents_of_invoice(self, invoice_id: str) -> Sequence[str]:
+        """The ids of the payment intents that pay an invoice."""
+        ...
+
+    async def catalogue(self, references: Sequence[str]) -> Mapping[str, CatalogPrice]:
+        """What the catalogue charges for product ids, price ids and lookup keys; unknown references are left out."""
+        ...
+
+    async def close(self) -> None:
+        """Give back every connection."""
+        ...
+
+
+@runtime_checkable
+class Invoker(Protocol):
+    """Runs a developer's handler in the world it belongs to.
+
+    - `check` refuses, at registration, a handler the world cannot run (ConfigurationError).
+    - `call` passes the handler's own exception through, unchanged.
+    """
+
+    def check(self, handler: Handler, *, wants_tx: bool) -> None:
+        """Raise ConfigurationError for a handler that cannot run here."""
+        ...
+
+    def call(self, handler: Handler, *arguments: object) -> Awaitable[None]:
+        """Run the handler to its end."""
+        ...
+
+
+class Waiter(Protocol):
+    """Lets a flow wait for background work without owning a clock or a loop.
+
+    - `nudge` tells the runner that work has arrived; it never blocks and never fails.
+    - `pause` lets at most `seconds` pass.
+    - `monotonic_s` only ever grows.
+    """
+
+    def nudge(self) -> None:
+        """Work has arrived."""
+        ...
+
+    async def pause(self, seconds: float) -> None:
+        """Wait."""
+        ...
+
+    def monotonic_s(self) -> float:
+        """Seconds on a clock that never goes back."""
+        ...

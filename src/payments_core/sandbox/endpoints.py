@@ -1,0 +1,70 @@
+"""Webhook endpoints: who is told about events."""
+
+from __future__ import annotations
+
+from attrs import evolve
+
+from .errors import JsonObject, StripeRefusal, invalid, missing, not_implemented
+from .params import Params
+from .records import Endpoint
+from .state import API_VERSION, Context
+
+MAX_ENDPOINTS = 16
+
+
+def create(context: Context, params: Params) -> Endpoint:
+    """`POST /v1/webhook_endpoints`. The endpoint gets a secret of its own, shown in this reply only."""
+    params.only("url", "enabled_events", "description", "metadata", "api_version", elsewhere=("connect",))
+    if len(context.state.endpoints) >= MAX_ENDPOINTS:
+        raise StripeRefusal(f"You have reached the maximum of {MAX_ENDPOINTS} test webhook endpoints.")
+    version = params.text("api_version")
+    if version not in (None, API_VERSION):
+        raise not_implemented(f"events of another API version than {API_VERSION}", "api_version")
+    url = params.url("url")
+    if url is None:
+        raise missing("url")
+    endpoint = Endpoint(
+        id=context.ids.new("we_1", 23),
+        created=context.now,
+        url=url,
+        secret=context.ids.new("whsec_", 32),
+        enabled_events=_enabled(params, required=True),
+        description=params.text("description", unsettable=True) or None,
+        metadata=params.metadata(),
+        api_version=version,
+    )
+    return context.state.endpoints.put(endpoint)
+
+
+def update(context: Context, endpoint: Endpoint, params: Params) -> Endpoint:
+    """`POST /v1/webhook_endpoints/{id}`."""
+    params.only("url", "enabled_events", "description", "metadata", "disabled")
+    disabled, description = params.boolean("disabled"), params.text("description", unsettable=True)
+    return context.state.endpoints.put(
+        evolve(
+            endpoint,
+            url=params.url("url") or endpoint.url,
+            enabled_events=_enabled(params, required=False) or endpoint.enabled_events,
+            description=endpoint.description if description is None else description or None,
+            metadata=params.metadata(current=endpoint.metadata),
+            disabled=endpoint.disabled if disabled is None else disabled,
+        )
+    )
+
+
+def delete(context: Context, endpoint: Endpoint) -> JsonObject:
+    """`DELETE /v1/webhook_endpoints/{id}`; what waits for it is not sent any more."""
+    context.state.endpoints.drop(endpoint.id)
+    return {"id": endpoint.id, "object": "webhook_endpoint", "deleted": True}
+
+
+def _enabled(params: Params, *, required: bool) -> tuple[str, ...]:
+    events = params.texts("enabled_events")
+    if not events:
+        if required or events is not None:
+            raise missing("enabled_events")
+        return ()
+    for position, name in enumerate(events):
+        if name != "*" and "." not in name:
+            raise invalid(f"enabled_events[{position}]", f"Invalid enabled_events[{position}]: {name[:60]}")
+    return tuple(events)

@@ -1,0 +1,151 @@
+"""The lines of a session as they are asked for: an existing price, or one made for this session alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import ROUND_HALF_UP, Decimal
+
+from attrs import evolve, frozen
+
+from . import catalogue
+from .errors import invalid, missing
+from .params import Params
+from .records import LineItem, Price, Product
+from .state import Context
+
+MAX_LINES = 100
+_LINE_OFF: Mapping[str, Mapping[str, str]] = {"adjustable_quantity": {"enabled": "false"}}
+
+
+@frozen
+class Line:
+    """A line as it was read, with what it would add to the state once the whole request holds."""
+
+    item: LineItem
+    price: Price
+    new_product: Product | None = None
+    is_new_price: bool = False
+
+
+def read(context: Context, params: Params) -> list[Line]:
+    """The `line_items` of a new session: 1 to 100, of one currency, each by `price` or `price_data`."""
+    given = params.children("line_items")
+    if given is None or not given:
+        raise missing("line_items")
+    if len(given) > MAX_LINES:
+        raise invalid("line_items", f"Checkout accepts a maximum of {MAX_LINES} line items in payment mode.")
+    currency = params.currency("currency")
+    lines = [_line(context, entry, currency) for entry in given]
+    first = currency or lines[0].item.currency
+    for entry, line in zip(given, lines, strict=True):
+        if line.item.currency != first:
+            raise invalid(
+                entry.name("price_data" if line.is_new_price else "price"),
+                f"All prices on a Checkout Session must be in the same currency; {line.item.currency} and {first} are "
+                "mixed.",
+            )
+    return lines
+
+
+def _line(context: Context, params: Params, currency: str | None) -> Line:
+    params.only("price", "price_data", "quantity", "metadata", elsewhere=("tax_rates",), off=_LINE_OFF)
+    data, price_id = params.child("price_data"), params.text("price")
+    if (data is None) == (price_id is None):
+        if data is None:
+            raise missing(params.name("price"))
+        raise invalid(
+            params.name("price_data"),
+            "You may only specify one of these parameters: price, price_data.",
+            "parameters_exclusive",
+        )
+    quantity = params.integer("quantity", minimum=1, maximum=999_999)
+    if quantity is None:
+        raise invalid(params.name("quantity"), "Quantity is required. Add `quantity` to each line item.")
+    if data is not None:
+        price, product = _inline_price(context, data)
+        return _finish(context, params, price, product, quantity, price.currency, is_new=True)
+    assert price_id is not None
+    price = _usable_price(context, price_id, params.name("price"))
+    chosen = currency if currency in price.currency_options else price.currency
+    return _finish(context, params, price, None, quantity, chosen or price.currency, is_new=False)
+
+
+def _finish(
+    context: Context,
+    params: Params,
+    price: Price,
+    product: Product | None,
+    quantity: int,
+    currency: str,
+    *,
+    is_new: bool,
+) -> Line:
+    unit = price.currency_options.get(currency, price.unit_amount)
+    named = product or context.state.products.need(price.product, params.name("price"), status=400)
+    if not named.active and not named.inline:
+        raise invalid(params.name("price"), f"The product {named.id} is inactive and cannot be sold.")
+    item = LineItem(
+        id=context.ids.new("li_1", 23),
+        price=price.id,
+        quantity=quantity,
+        description=named.name,
+        currency=currency,
+        amount_minor=int((unit * quantity).quantize(Decimal(1), ROUND_HALF_UP)),
+        metadata=params.metadata(),
+    )
+    return Line(item, price, product, is_new)
+
+
+def _usable_price(context: Context, price_id: str, label: str) -> Price:
+    price = context.state.prices.need(price_id, label, status=400)
+    if not price.active:
+        raise invalid(label, "The price specified is inactive. This field only accepts active prices.")
+    return price
+
+
+def _inline_price(context: Context, data: Params) -> tuple[Price, Product | None]:
+    """A price made for this session alone; it and its product are archived at once, as Stripe does."""
+    data.only(
+        "currency", "product", "product_data", "tax_behavior", "unit_amount", "unit_amount_decimal",
+        elsewhere=("recurring",),
+    )  # fmt: skip
+    described, product_id = data.child("product_data"), data.text("product")
+    if (described is None) == (product_id is None):
+        if described is None:
+            raise missing(data.name("product"))
+        raise invalid(data.name("product"), "Pass product or product_data, not both.", "parameters_exclusive")
+    product = None
+    if described is not None:
+        product = _inline_product(context, described)
+        product_id = product.id
+    else:
+        assert product_id is not None
+        context.state.products.need(product_id, data.name("product"), status=400)
+    price = catalogue.read_price(context, data, product_id)
+    return evolve(price, active=False, inline=True), product
+
+
+def _inline_product(context: Context, data: Params) -> Product:
+    data.only("name", "description", "images", "metadata", "tax_code", "unit_label", elsewhere=("tax_details",))
+    return Product(
+        id=context.ids.new("prod_", 14),
+        created=context.now,
+        updated=context.now,
+        name=data.required("name"),
+        active=False,
+        description=data.text("description", limit=40_000),
+        images=catalogue.read_images(data) or (),
+        metadata=data.metadata(),
+        tax_code=data.text("tax_code"),
+        unit_label=data.text("unit_label", limit=12),
+        inline=True,
+    )
+
+
+def keep(context: Context, parsed: list[Line]) -> None:
+    """Put prices and products made for these lines into the state."""
+    for line in parsed:
+        if line.new_product is not None:
+            context.state.products.put(line.new_product)
+        if line.is_new_price:
+            context.state.prices.put(line.price)

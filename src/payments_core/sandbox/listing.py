@@ -1,0 +1,76 @@
+"""Lists as Stripe pages them: newest first, `limit` 1 to 100, a cursor before or after, a filter on `created`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol, TypeVar
+
+from .errors import JsonObject, invalid, no_such
+from .params import Params
+from .shapes.account import listing
+
+PAGING = ("limit", "starting_after", "ending_before")
+
+
+class _Identified(Protocol):
+    @property
+    def id(self) -> str: ...
+
+
+class _Dated(Protocol):
+    @property
+    def created(self) -> int: ...
+
+
+T = TypeVar("T", bound=_Identified)
+
+
+def page(records: Sequence[T], params: Params, url: str, render: Callable[[T], JsonObject]) -> JsonObject:
+    """One page of `records`, which come in the list's order. `url` is the list's own path."""
+    limit = params.integer("limit", minimum=1, maximum=100) or 10
+    after, before = params.text("starting_after"), params.text("ending_before")
+    if after is not None and before is not None:
+        raise invalid(
+            "starting_after", "You can only use one of the pagination parameters: starting_after or ending_before."
+        )
+    if before is not None:
+        ahead = records[: _position(records, before, "ending_before")]
+        window = ahead[-limit:]
+        has_more = len(ahead) > limit
+    else:
+        start = 0 if after is None else _position(records, after, "starting_after") + 1
+        window = records[start : start + limit]
+        has_more = len(records) > start + limit
+    return listing([render(record) for record in window], url, has_more=has_more)
+
+
+def created_filter(params: Params) -> Callable[[_Dated], bool]:
+    """The `created` parameter as a predicate: an exact time, or `gt`, `gte`, `lt`, `lte` in epoch seconds."""
+    if "created" not in params:
+        return lambda record: True
+    if not params.is_object("created"):
+        exact = params.integer("created")
+        return lambda record: record.created == exact
+    bounds = params.child("created")
+    assert bounds is not None
+    bounds.only("gt", "gte", "lt", "lte")
+    gt, gte = bounds.integer("gt"), bounds.integer("gte")
+    lt, lte = bounds.integer("lt"), bounds.integer("lte")
+
+    def within(record: _Dated) -> bool:
+        at = record.created
+        return (
+            (gt is None or at > gt)
+            and (gte is None or at >= gte)
+            and (lt is None or at < lt)
+            and (lte is None or at <= lte)
+        )
+
+    return within
+
+
+def _position(records: Sequence[T], cursor: str, param: str) -> int:
+    for position, record in enumerate(records):
+        if record.id == cursor:
+            return position
+    raise no_such("object", cursor, param, status=400)

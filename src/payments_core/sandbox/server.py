@@ -1,0 +1,111 @@
+"""The sandbox as a process, or as a thread of a test: a uvicorn server and a loop that delivers."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from .embed import Sandbox
+
+if TYPE_CHECKING:
+    import uvicorn
+
+log = logging.getLogger("payments_core.sandbox")
+
+#: How often the loop looks for work at the latest; a new event is sent within this time.
+TICK_S = 0.2
+START_DEADLINE_S = 15
+
+
+class PortInUse(Exception):
+    """The address cannot be had; the text is one sentence for the person who asked for it."""
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A listening socket; port 0 takes any free one. Raises PortInUse."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen(128)
+    except OSError as error:
+        listener.close()
+        reason = error.strerror or "it is not available"
+        raise PortInUse(f"Cannot listen on {host}:{port}: {reason}. Choose another one with --port.") from None
+    return listener
+
+
+def url_of(listener: socket.socket) -> str:
+    """The address a client on this machine uses."""
+    host, port = listener.getsockname()[:2]
+    if host in ("0.0.0.0", "::"):
+        host = "127.0.0.1"
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+async def deliver_forever(sandbox: Sandbox) -> None:
+    """Make deliveries as they fall due, until cancelled. A slow endpoint does not hold up the others."""
+    while True:
+        if sandbox.next_due_in() == 0:
+            sandbox.start_due()
+        await asyncio.sleep(TICK_S)
+
+
+def serve(sandbox: Sandbox, listener: socket.socket) -> None:
+    """Serve until SIGINT or SIGTERM, then end cleanly. Takes over the listening socket."""
+    asyncio.run(_serve(_server(sandbox), sandbox, listener))
+
+
+@contextlib.contextmanager
+def running(
+    *,
+    webhook_secret: str | None = None,
+    forward_to: Sequence[str] = (),
+    seed: int | None = None,
+    clock: Callable[[], int] | None = None,
+) -> Iterator[Sandbox]:
+    """A sandbox served by a thread on a free loopback port, for tests: its address is `.base_url`.
+
+    Deliveries are made as they fall due. The thread is ended, and waited for, on leaving.
+    """
+    listener = bind("127.0.0.1", 0)
+    chosen = {} if clock is None else {"clock": clock}
+    sandbox = Sandbox(
+        webhook_secret=webhook_secret, forward_to=forward_to, seed=seed, base_url=url_of(listener), **chosen
+    )
+    server = _server(sandbox)
+    thread = threading.Thread(
+        target=lambda: asyncio.run(_serve(server, sandbox, listener)), name="payments-sandbox", daemon=True
+    )
+    thread.start()
+    try:
+        yield sandbox
+    finally:
+        server.should_exit = True
+        thread.join(START_DEADLINE_S)
+
+
+def _server(sandbox: Sandbox) -> uvicorn.Server:
+    import uvicorn
+
+    config = uvicorn.Config(
+        sandbox.app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=3, ws="none"
+    )
+    return uvicorn.Server(config)
+
+
+async def _serve(server: uvicorn.Server, sandbox: Sandbox, listener: socket.socket) -> None:
+    sender = asyncio.create_task(deliver_forever(sandbox))
+    try:
+        await server.serve(sockets=[listener])
+    finally:
+        sender.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await sender
+        listener.close()

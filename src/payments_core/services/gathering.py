@@ -1,0 +1,137 @@
+"""What is really the case: from a claim in an event to evidence that a payment may be settled on.
+
+An event's snapshot is as old as its delivery. A snapshot of a session made here that already says paid is taken at its
+word (paid is final); a declined attempt is always read from its own event, since a refetch has forgotten the reason;
+for everything else Stripe is asked what is true now.
+"""
+
+from __future__ import annotations
+
+from attrs import evolve, frozen
+
+from ..domain.delivery import PARK_LIMIT_S, PARK_STEP_S
+from ..domain.evidence import Evidence, known_email
+from ..domain.news import Claim, News, refs_of
+from ..domain.payment import Finding, Payment, PaymentState
+from ..domain.refs import Ref
+from ..domain.stripe_objects import Intent, Invoice, Session
+from ..ports import Gateway
+
+
+class NotYet(Exception):
+    """The news came before its cause. Park the event for `delay_s` seconds; it is not a failed attempt."""
+
+    def __init__(self, reason: str, delay_s: float = PARK_STEP_S) -> None:
+        super().__init__(reason)
+        self.delay_s = delay_s
+
+
+@frozen
+class Gathering:
+    """Turns news about a payment into evidence."""
+
+    gateway: Gateway
+
+    async def gather(self, news: News, payment: Payment, *, event_id: str, age_s: float) -> Evidence:
+        """The evidence. `age_s`: seconds since the event was received. Raises NotYet, and the gateway's errors."""
+        subject = news.subject
+        if isinstance(subject, Intent) and news.claim is Claim.INTENT_FAILED:
+            evidence = _declined(subject, event_id)
+        elif payment.state is PaymentState.SETTLED and news.claim is not Claim.SESSION_FAILED_LATER:
+            evidence = Evidence(finding=Finding.LINKED, refs=refs_of(subject))
+        elif isinstance(subject, Session):
+            evidence = await self._of_session(news.claim, subject, payment, event_id)
+        elif isinstance(subject, Intent):
+            evidence = await self._of_intent(subject, payment, age_s)
+        else:
+            evidence = await self._of_invoice(subject, payment)
+        return await self._completed(evidence, payment)
+
+    async def _of_session(self, claim: Claim, session: Session, payment: Payment, event_id: str) -> Evidence:
+        if claim is Claim.SESSION_FAILED_LATER:
+            return await self._failed_later(session, event_id)
+        if not (payment.origin == "here" and session.mode == "payment" and session.is_paid):
+            session = await self.gateway.session(session.id)
+        return _session_evidence(session)
+
+    async def _failed_later(self, session: Session, event_id: str) -> Evidence:
+        """A delayed method that failed after all: the same fact as the failure of its charge."""
+        if session.payment_intent_id is None:
+            session = await self.gateway.session(session.id)
+        if session.payment_intent_id is None:
+            return Evidence(finding=Finding.LINKED, refs=refs_of(session))
+        declined = _declined(await self.gateway.intent(session.payment_intent_id), event_id)
+        refs = (*refs_of(session), *declined.refs)
+        return evolve(declined, session=session, refs=refs, reason=declined.reason or "async_payment_failed")
+
+    async def _of_intent(self, intent: Intent, payment: Payment, age_s: float) -> Evidence:
+        if payment.session_id is not None:
+            session = await self.gateway.session(payment.session_id)
+            if session.is_paid:
+                return evolve(_session_evidence(session), intent=intent)
+            if age_s < PARK_LIMIT_S:
+                raise NotYet("the intent succeeded before its session was complete")
+        elif payment.invoice_id is not None:
+            return Evidence(finding=Finding.LINKED, refs=refs_of(intent))
+        intent = await self.gateway.intent(intent.id)
+        finding = Finding.PAID if intent.status == "succeeded" else Finding.LINKED
+        return Evidence(finding=finding, intent=intent, refs=refs_of(intent))
+
+    async def _of_invoice(self, invoice: Invoice, payment: Payment) -> Evidence:
+        if payment.session_id is not None:
+            session = await self.gateway.session(payment.session_id)
+            if session.mode == "payment":
+                evidence = _session_evidence(session)
+                return evolve(evidence, refs=(*evidence.refs, *refs_of(invoice)))
+        invoice = await self.gateway.invoice(invoice.id)
+        paid = invoice.status == "paid" and (invoice.total or 0) > 0
+        finding = Finding.PAID if paid else Finding.LINKED
+        return Evidence(finding=finding, invoice=invoice, lines=invoice.lines, refs=refs_of(invoice))
+
+    async def _completed(self, evidence: Evidence, payment: Payment) -> Evidence:
+        """The evidence with what a success is told with and only Stripe knows: foreign lines, the payer's address."""
+        if evidence.finding is not Finding.PAID:
+            return evidence
+        session = evidence.session
+        if session is not None and payment.cart is None:
+            evidence = evolve(evidence, lines=tuple(await self.gateway.line_items(session.id)))
+        if known_email(payment, evidence) is None:
+            evidence = evolve(evidence, billing_email=await self._billing_email(evidence))
+        return evidence
+
+    async def _billing_email(self, evidence: Evidence) -> str | None:
+        intent, session = evidence.intent, evidence.session
+        if intent is None and session is not None and session.payment_intent_id is not None:
+            intent = await self.gateway.intent(session.payment_intent_id)
+        if intent is None or intent.charge_id is None:
+            return None
+        return intent.email or (await self.gateway.charge(intent.charge_id)).billing_email
+
+
+def _declined(intent: Intent, event_id: str) -> Evidence:
+    error = intent.error
+    charge_id = (error.charge_id if error else None) or intent.charge_id
+    refs = (Ref("payment_intent", intent.id), *((Ref("charge", charge_id),) if charge_id else ()))
+    return Evidence(
+        finding=Finding.DECLINED,
+        discriminator=charge_id or event_id,
+        intent=intent,
+        refs=refs,
+        reason=error.reason if error else None,
+    )
+
+
+def _session_evidence(session: Session) -> Evidence:
+    """What a session's current state amounts to."""
+    refs = refs_of(session)
+    if session.mode != "payment":
+        finding = Finding.LINKED
+    elif session.is_paid:
+        finding = Finding.PAID
+    elif session.status == "expired":
+        finding = Finding.LAPSED
+    elif session.status == "complete":
+        finding = Finding.PROMISED
+    else:
+        finding = Finding.LINKED
+    return Evidence(finding=finding, session=session, refs=refs)

@@ -1,0 +1,55 @@
+"""Taking a webhook in: signature, envelope, one durable row, and then the answer."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+
+from attrs import field, frozen
+
+from ..domain.delivery import ReceivedEvent
+from ..domain.envelope import read_envelope
+from ..domain.signature import check_signature
+from ..errors import InvalidSignature, MalformedEvent
+from ..ports import Clock, Store, Waiter
+
+_log = logging.getLogger("payments_core.webhooks")
+
+
+@frozen
+class Intake:
+    """Receives webhooks. `secrets` are all current; the order is that of the configuration."""
+
+    store: Store
+    waiter: Waiter
+    clock: Clock
+    secrets: tuple[str, ...] = field(repr=False)
+
+    async def receive(self, body: bytes, signature: str | None, *, traceparent: str | None = None) -> bool:
+        """Store an authenticated event; True when it is new. On return the row is on disk.
+
+        Raises InvalidSignature, with nothing stored or logged of the body, and StoreUnavailable.
+        """
+        try:
+            check_signature(body, signature, self.secrets, now_s=int(self.clock().timestamp()))
+        except InvalidSignature as refused:
+            _log.warning("Webhook refused", extra={"cause": refused.cause})
+            raise
+        event = _received(body, traceparent)
+        if event.unreadable is not None:
+            _log.error("Webhook cannot be read", extra={"eventId": event.event_id, "cause": event.unreadable})
+        is_new = await self.store.receive(event)
+        self.waiter.nudge()
+        return is_new
+
+
+def _received(body: bytes, traceparent: str | None) -> ReceivedEvent:
+    """The row for a signed body; one of a shape we cannot read is kept under its digest and reported."""
+    try:
+        envelope = read_envelope(body)
+    except MalformedEvent as unreadable:
+        digest = hashlib.sha256(body).hexdigest()
+        return ReceivedEvent(f"unreadable_{digest}", "unreadable", body, unreadable=str(unreadable))
+    return ReceivedEvent(
+        envelope.event_id, envelope.type, body, envelope.account, envelope.livemode, traceparent=traceparent
+    )

@@ -1,0 +1,123 @@
+"""What happens to one received event, from its lease to its end.
+
+Whatever goes wrong, the event is given back with a time to try again, or buried where somebody can see it: there is no
+way out of here that forgets it.
+"""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections.abc import Callable
+from enum import StrEnum
+
+from attrs import frozen
+
+from ..domain.delivery import LEASE_S, ClaimedEvent, is_exhausted, retry_delay_s
+from ..domain.news import read_news
+from ..domain.stripe_event import mode_problem, read_event
+from ..errors import MalformedEvent, PaymentsError
+from ..ports import Clock, Store
+from .gathering import Gathering, NotYet
+from .routing import Routing
+from .settlement import LeaseLost, Settlement
+
+_log = logging.getLogger("payments_core.inbox")
+
+#: An event whose lane is busy comes back this soon; it has used up no attempt.
+_LANE_BUSY_S = 0.2
+
+
+class Outcome(StrEnum):
+    """How one run of an event ended."""
+
+    DONE = "done"
+    AGAIN = "again"
+    PARKED = "parked"
+    DEAD = "dead"
+    LOST = "lost"
+
+
+@frozen
+class Processing:
+    """Handles leased events. `random` gives a number in [0, 1) for the retry's jitter."""
+
+    store: Store
+    routing: Routing
+    gathering: Gathering
+    settlement: Settlement
+    clock: Clock
+    random: Callable[[], float]
+    livemode: bool
+    account: str | None
+
+    async def run_due(self, *, limit: int = 20) -> int:
+        """Claim what is due, at most `limit` events, and handle each; how many were claimed."""
+        claims = await self.store.claim(limit=limit, lease_s=LEASE_S)
+        for claimed in claims:
+            await self.process(claimed)
+        return len(claims)
+
+    async def process(self, claimed: ClaimedEvent) -> Outcome:
+        """Handle one leased event. Raises StoreUnavailable only when even giving it back failed (its lease expires)."""
+        try:
+            return await self._handle(claimed)
+        except LeaseLost:
+            _log.warning("Lease lost", extra={"eventId": claimed.event_id, "attempt": claimed.attempt})
+            return Outcome.LOST
+        except NotYet as early:
+            await self.store.let_go(claimed, delay_s=early.delay_s, reason=str(early), counted=False, parked=True)
+            return Outcome.PARKED
+        except MalformedEvent as unreadable:
+            return await self._bury(claimed, str(unreadable))
+        except Exception as failure:
+            return await self._failed(claimed, failure)
+
+    async def _handle(self, claimed: ClaimedEvent) -> Outcome:
+        event = read_event(claimed.body)
+        problem = mode_problem(event, livemode=self.livemode, account=self.account)
+        if problem is not None:
+            raise MalformedEvent(problem)
+        try:
+            news = read_news(event.type, event.object)
+        except KeyError:
+            raise MalformedEvent("The event's object has no id.") from None
+        if news is None:
+            await self.settlement.apply(claimed, event, lane=None, evidence=None)
+            return Outcome.DONE
+        payment = await self.routing.route(news)
+        if payment is None:
+            await self.settlement.ignore(claimed)
+            return Outcome.DONE
+        if claimed.lane is None and not await self.store.assign_lane(claimed, payment.payment_id):
+            reason = "another event of the payment is being handled"
+            await self.store.let_go(claimed, delay_s=_LANE_BUSY_S, reason=reason, counted=False, parked=False)
+            return Outcome.AGAIN
+        evidence = await self.gathering.gather(
+            news, payment, event_id=event.id, age_s=(self.clock() - claimed.received_at).total_seconds()
+        )
+        await self.settlement.apply(claimed, event, lane=payment.payment_id, evidence=evidence)
+        return Outcome.DONE
+
+    async def _failed(self, claimed: ClaimedEvent, failure: Exception) -> Outcome:
+        reason = _reason(failure)
+        if is_exhausted(claimed.attempt):
+            return await self._bury(claimed, reason)
+        delay_s = retry_delay_s(claimed.attempt, self.random())
+        # Frames say where; the message stays out, since a developer's exception may hold a buyer's data.
+        frames = "".join(traceback.format_tb(failure.__traceback__))
+        facts = {"eventId": claimed.event_id, "attempt": claimed.attempt, "retryInSeconds": round(delay_s, 1)}
+        _log.error("Event will be tried again: %s", reason, extra={**facts, "frames": frames})
+        await self.store.let_go(claimed, delay_s=delay_s, reason=reason, counted=True, parked=False)
+        return Outcome.AGAIN
+
+    async def _bury(self, claimed: ClaimedEvent, reason: str) -> Outcome:
+        facts = {"eventId": claimed.event_id, "attempt": claimed.attempt}
+        _log.error("Event is a dead letter: %s", reason, extra=facts)
+        await self.store.bury(claimed, reason)
+        return Outcome.DEAD
+
+
+def _reason(failure: Exception) -> str:
+    """What to keep of a failure: our own words in full, of anybody else's the type alone (it may hold anything)."""
+    return str(failure) if isinstance(failure, PaymentsError) else f"{type(failure).__name__} was raised"

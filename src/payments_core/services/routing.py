@@ -1,0 +1,90 @@
+"""Which payment is this news about?
+
+Our own mark first, then the names we know, then Stripe's answer. News of a payment that was not started here gets a
+payment of its own, by insert-or-select, so that several objects of one payment meet in one row.
+"""
+
+from __future__ import annotations
+
+from attrs import frozen
+
+from ..domain.checkout import PAYMENT_ID_KEY
+from ..domain.news import News, Subject, refs_of
+from ..domain.payment import Payment
+from ..domain.refs import Ref
+from ..domain.stripe_event import is_of_another_app
+from ..domain.stripe_objects import Intent, Invoice, Session
+from ..ports import Clock, Gateway, NewId, Store
+
+
+@frozen
+class Routing:
+    """Finds, or makes, the payment of a piece of news."""
+
+    store: Store
+    gateway: Gateway
+    clock: Clock
+    new_id: NewId
+    livemode: bool
+    account: str | None
+    app: str | None
+    tells_foreign: bool
+
+    async def route(self, news: News) -> Payment | None:
+        """The payment; None when the object is another application's, or foreign ones are to be ignored."""
+        payment = await self._known(news.subject, refs_of(news.subject))
+        if payment is not None:
+            return payment
+        subjects = await self._asked(news.subject)
+        refs = tuple(dict.fromkeys(ref for subject in subjects for ref in refs_of(subject)))
+        for subject in subjects[1:]:
+            payment = await self._known(subject, refs)
+            if payment is not None:
+                return payment
+        if not self.tells_foreign or any(self._is_anothers(subject) for subject in subjects):
+            return None
+        return await self._adopted(refs)
+
+    async def _known(self, subject: Subject, refs: tuple[Ref, ...]) -> Payment | None:
+        marked = subject.metadata.get(PAYMENT_ID_KEY)
+        if marked is not None:
+            payment = await self.store.payment(marked)
+            if payment is not None:
+                return payment
+        return await self.store.find_payment(refs, account=self.account, livemode=self.livemode)
+
+    async def _asked(self, subject: Subject) -> tuple[Subject, ...]:
+        """The subject, and what Stripe says it belongs to: the session or invoice of an intent, the session of an
+        invoice that is no subscription's."""
+        if isinstance(subject, Session):
+            return (subject,)
+        if isinstance(subject, Intent):
+            session = await self.gateway.session_of_intent(subject.id)
+            if session is not None:
+                return subject, session
+            invoice_id = await self.gateway.invoice_of_intent(subject.id)
+            return (subject, Invoice(invoice_id)) if invoice_id is not None else (subject,)
+        if subject.is_of_subscription:
+            return (subject,)
+        for intent_id in await self.gateway.intents_of_invoice(subject.id):
+            session = await self.gateway.session_of_intent(intent_id)
+            if session is not None:
+                return subject, session
+        return (subject,)
+
+    def _is_anothers(self, subject: Subject) -> bool:
+        return is_of_another_app(subject.metadata, app=self.app, payment_known=False)
+
+    async def _adopted(self, refs: tuple[Ref, ...]) -> Payment | None:
+        names = {ref.kind: ref.stripe_id for ref in reversed(refs)}
+        payment = Payment(
+            payment_id=self.new_id(),
+            created_at=self.clock(),
+            livemode=self.livemode,
+            account=self.account,
+            origin="foreign",
+            session_id=names.get("session"),
+            payment_intent_id=names.get("payment_intent"),
+            invoice_id=names.get("invoice"),
+        )
+        return await self.store.payment(await self.store.adopt(payment, refs))

@@ -1,0 +1,247 @@
+"""What a deployment configures, by the names of the environment and of the constructor alike.
+
+Nothing is read when this module is imported. `Settings.from_env()` reads the environment once; every mistake comes
+out as one ConfigurationError sentence that names the variable and says what to put there. Values that are secret
+are `SecretStr`: no repr, log line or exception shows them.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from .errors import ConfigurationError
+from .money import CURRENCIES
+
+_KEY = re.compile(r"(sk|rk)_(test|live)_[A-Za-z0-9_]{1,255}")
+_PLACEHOLDER = re.compile(r"(?i)(change.?me|your|example|placeholder|secret.?here|todo|replace|<.*>|\.\.\.|…|xxx+)")
+#: Characters after `whsec_`. Stripe's own have 32 and more; tests like short ones, live money does not.
+_SECRET_LENGTH_TEST = 4
+_SECRET_LENGTH_LIVE = 24
+
+
+def _comma_separated(value: object) -> object:
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return value
+
+
+def _blank_is_unset(value: object) -> object:
+    return None if isinstance(value, str) and not value.strip() else value
+
+
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_comma_separated)]
+Optional = BeforeValidator(_blank_is_unset)
+
+
+class Settings(BaseSettings):
+    """One deployment's configuration. Field names are the environment's, in lower case."""
+
+    model_config = SettingsConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True, case_sensitive=False)
+
+    stripe_secret_key: SecretStr
+    #: Comma-separated while a secret is being rolled; kept whole here so that it stays secret.
+    stripe_webhook_secret: Annotated[SecretStr | None, Optional] = None
+    #: Loopback only: the sandbox or stripe-mock.
+    stripe_api_base: Annotated[str | None, Optional] = None
+    kafka_brokers: Names = ()
+    port: int = Field(default=3006, ge=1, le=65535)
+    payments_database_url: SecretStr = SecretStr("sqlite:///payments.db")
+    payments_redis_url: Annotated[SecretStr | None, Optional] = None
+    payments_currency: str = "usd"
+    payments_price_policy: Annotated[Literal["catalog", "declared"] | None, Optional] = None
+    payments_redirect_hosts: Names = ()
+    payments_app: Annotated[str | None, Optional] = None
+    payments_foreign: Literal["tell", "ignore"] = "tell"
+    payments_account: Annotated[str | None, Optional] = None
+    payments_topic_prefix: str = ""
+    payments_trusted_proxies: Names = ()
+
+    @classmethod
+    def from_env(cls, **overrides: Any) -> Self:
+        """Settings from the environment; a keyword argument of the same lower-case name wins over its variable.
+
+        Raises ConfigurationError with one sentence for the first thing that is wrong.
+        """
+        try:
+            return cls(**overrides)
+        except ValidationError as wrong:
+            raise ConfigurationError(_first_sentence(wrong)) from None
+
+    @classmethod
+    def of(cls, **values: Any) -> Self:
+        """Settings from these values alone: the environment is not looked at."""
+        try:
+            return cls.model_validate(values)
+        except ValidationError as wrong:
+            raise ConfigurationError(_first_sentence(wrong)) from None
+
+    @property
+    def livemode(self) -> bool:
+        """Whether the API key is a live one."""
+        return "_live_" in self.stripe_secret_key.get_secret_value()[:8]
+
+    @property
+    def price_policy(self) -> Literal["catalog", "declared"]:
+        """The policy in force: as configured, else `declared`, which only a test key may leave unsaid."""
+        return self.payments_price_policy or "declared"
+
+    def webhook_secrets(self) -> tuple[str, ...]:
+        """The signing secrets, all of which are current (two while one is being rolled).
+
+        Raises ConfigurationError where there is none, or one that could verify a forgery: empty, blank, a
+        placeholder, too short, or an API key pasted by mistake.
+        """
+        value = self.stripe_webhook_secret
+        text = value.get_secret_value() if value is not None else ""
+        return checked_webhook_secrets(text.split(",") if text.strip() else (), livemode=self.livemode)
+
+    @field_validator("stripe_secret_key")
+    @classmethod
+    def _key(cls, value: SecretStr) -> SecretStr:
+        text = value.get_secret_value().strip()
+        if not text:
+            raise ValueError(
+                "is empty; put your Stripe secret key there (sk_test_… from the Dashboard's API keys page)"
+            )
+        if text.startswith("pk_"):
+            raise ValueError("holds a publishable key; put the secret key there (it starts with sk_ or rk_)")
+        if text.startswith("whsec_"):
+            raise ValueError("holds a webhook signing secret; put the API secret key there (sk_ or rk_)")
+        if not _KEY.fullmatch(text) or _PLACEHOLDER.search(text):
+            raise ValueError("is no Stripe secret key; put one there (it looks like sk_test_51Abc…)")
+        return SecretStr(text)
+
+    @field_validator("stripe_api_base")
+    @classmethod
+    def _api_base(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        parts = urlsplit(value)
+        if parts.scheme not in ("http", "https") or not is_loopback(parts.hostname) or parts.path not in ("", "/"):
+            raise ValueError(
+                "must be a loopback address such as http://127.0.0.1:12111 (the sandbox); leave it unset for Stripe"
+            )
+        return value.rstrip("/")
+
+    @field_validator("payments_currency")
+    @classmethod
+    def _currency(cls, value: str) -> str:
+        if value.lower() not in CURRENCIES:
+            raise ValueError("is no currency that Stripe charges in; put a three-letter code there, as usd")
+        return value.lower()
+
+    @field_validator("payments_app")
+    @classmethod
+    def _app(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"[A-Za-z0-9_.:-]{1,100}", value):
+            raise ValueError("takes 1 to 100 letters, digits and _.:- (it is stamped on Stripe objects)")
+        return value
+
+    @field_validator("payments_account")
+    @classmethod
+    def _account(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"acct_[A-Za-z0-9]{1,100}", value):
+            raise ValueError("is no Stripe account id; put one there (it looks like acct_1Abc…) or unset it")
+        return value
+
+    @field_validator("payments_redirect_hosts")
+    @classmethod
+    def _hosts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for host in value:
+            if not re.fullmatch(r"(\*\.)?[A-Za-z0-9.-]+(:\d{1,5})?|\[[0-9a-fA-F:]+\](:\d{1,5})?", host):
+                raise ValueError(
+                    f"has {host!r}, which is no host name; put names there, as shop.example.com,localhost:3000"
+                )
+        return tuple(host.lower() for host in value)
+
+    @field_validator("payments_trusted_proxies")
+    @classmethod
+    def _proxies(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for proxy in value:
+            try:
+                ipaddress.ip_network(proxy, strict=False)
+            except ValueError:
+                raise ValueError(
+                    f"has {proxy!r}, which is no address; put addresses or networks there, as 10.0.0.0/8"
+                ) from None
+        return value
+
+    @model_validator(mode="after")
+    def _live_is_explicit(self) -> Self:
+        if self.livemode and self.payments_price_policy is None:
+            raise ValueError(
+                "PAYMENTS_PRICE_POLICY is not set, and a live key has no default for it; put catalog there (prices are "
+                "checked against Stripe) or declared (your own servers name the price)"
+            )
+        if self.livemode and not self.payments_redirect_hosts:
+            raise ValueError(
+                "PAYMENTS_REDIRECT_HOSTS is not set, and a live key has no default for it; put the hosts there that "
+                "buyers may be sent back to, as shop.example.com"
+            )
+        if self.livemode and self.stripe_api_base is not None:
+            raise ValueError("STRIPE_API_BASE is set beside a live key; unset it, or use a test key with the sandbox")
+        return self
+
+
+def checked_webhook_secrets(secrets: Sequence[str], *, livemode: bool = False) -> tuple[str, ...]:
+    """The signing secrets stripped, or ConfigurationError for the first that would open the door to forgeries."""
+    stripped = tuple(secret.strip() for secret in secrets)
+    if not stripped:
+        raise ConfigurationError(
+            "STRIPE_WEBHOOK_SECRET is not set; put the endpoint's signing secret there (whsec_…, from the Dashboard or "
+            "from `stripe listen`), or build the routes with webhooks=False."
+        )
+    for secret in stripped:
+        reason = _weakness(secret, _SECRET_LENGTH_LIVE if livemode else _SECRET_LENGTH_TEST)
+        if reason:
+            raise ConfigurationError(
+                f"STRIPE_WEBHOOK_SECRET {reason}; put the endpoint's signing secret there (whsec_…, from the Dashboard "
+                "or from `stripe listen`)."
+            )
+    return stripped
+
+
+def _weakness(secret: str, shortest: int) -> str | None:
+    if not secret:
+        return "is blank or has an empty entry"
+    if re.match(r"(sk|rk|pk)_", secret):
+        return "holds an API key"
+    if _PLACEHOLDER.search(secret):
+        return "still holds a placeholder"
+    if not secret.startswith("whsec_") or not secret.isascii() or any(c.isspace() for c in secret):
+        return "is no signing secret (it starts with whsec_)"
+    return "is too short to be a signing secret" if len(secret) - len("whsec_") < shortest else None
+
+
+def is_loopback(host: str | None) -> bool:
+    """Whether `host` is this machine: `localhost`, 127.0.0.0/8 or ::1."""
+    if host is None:
+        return False
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _first_sentence(wrong: ValidationError) -> str:
+    error = wrong.errors(include_url=False, include_input=False)[0]
+    variable = ".".join(str(part) for part in error["loc"]).upper()
+    if error["type"] == "missing":
+        return (
+            f"{variable} is not set; put your Stripe secret key there (sk_test_… from the Dashboard's API keys page)."
+        )
+    message = error["msg"].removeprefix("Value error, ").rstrip(".")
+    if not variable:
+        return message + "."
+    if error["type"] == "value_error":
+        return f"{variable} {message}."
+    return f"{variable} cannot be used: {message[0].lower()}{message[1:]}."

@@ -1,0 +1,160 @@
+"""The router: each route of the table registered with FastAPI, requests and replies translated.
+
+JSON bodies are read by the core's strict reader, not by FastAPI, whose parser takes NaN, duplicate keys and floats; the
+schemas enter the document by `openapi_extra`. The webhook, health and ready are plain Starlette routes, because those
+are the ones that no `dependencies=` reaches: not the router's, not include_router's, not the application's.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any, TypeAlias
+
+from attrs import evolve
+from fastapi import APIRouter
+from fastapi.params import Depends
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Match, Mount
+from starlette.routing import Route as StarletteRoute
+from starlette.types import Receive, Scope, Send
+
+from payments_core.app import AsyncPayments
+from payments_core.errors import ConfigurationError, PaymentsError, RouteNotFound
+from payments_core.http import openapi
+from payments_core.http.messages import HttpReply, HttpRequest
+from payments_core.http.reading import check_length, cut_short, too_large
+from payments_core.http.refusals import refuse, refuse_method
+from payments_core.http.routes import Route, routes
+from payments_fastapi.errors import PaymentRoute, described, to_response
+
+#: Who is signed in, by the host's own reckoning; None for nobody. A plain function runs in a worker thread.
+UserId: TypeAlias = Callable[[Request], str | None] | Callable[[Request], Awaitable[str | None]]
+
+
+def create_router(
+    payments: AsyncPayments,
+    *,
+    webhooks: bool = True,
+    user_id: UserId | None = None,
+    dependencies: Sequence[Depends] = (),
+) -> APIRouter:
+    """The payment routes, to be included under a prefix; the router carries the lifespan of `payments`.
+
+    `dependencies` are the host's own guards and hold for the create, verify and session routes only. Raises
+    ConfigurationError for the synchronous facade, and without a usable webhook secret unless `webhooks=False`.
+    """
+    # Checked because not everybody runs a type checker, and the wrong twin would block the loop.
+    if not isinstance(payments, AsyncPayments):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ConfigurationError("create_router takes AsyncPayments; Payments is for payments_flask.create_blueprint.")
+    if webhooks:
+        payments.require_webhook_secret()
+    router = APIRouter(route_class=PaymentRoute, lifespan=lambda _: lifespan(payments))
+    for route in routes(webhooks=webhooks):
+        endpoint = _endpoint(payments, route, user_id if route.names_user else None)
+        if route.guarded:
+            _add_guarded(router, route, endpoint, dependencies)
+        else:
+            router.add_route(route.path, endpoint, list(route.methods), route.name, include_in_schema=False)
+        router.routes.append(StarletteRoute(route.path, _Refusal(_other_method(route)), include_in_schema=False))
+    router.routes.append(_Elsewhere("/", _Refusal(_not_found), name="payments_not_found"))
+    return router
+
+
+def lifespan(payments: AsyncPayments) -> AbstractAsyncContextManager[None]:
+    """Background work started on entry, everything closed on exit.
+
+    For a host whose router is in a mounted application, where FastAPI runs no lifespan but the outermost.
+    """
+    return payments.lifespan()
+
+
+Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
+
+
+def _endpoint(payments: AsyncPayments, route: Route, user_id: UserId | None) -> Endpoint:
+    async def endpoint(request: Request) -> Response:
+        asked = described(request)
+        try:
+            check_length(route, asked.headers)
+            body = await _body(request, route) if route.body_limit else b""
+        except PaymentsError as error:
+            return to_response(refuse(error, asked))
+        user = None if user_id is None else await _user(user_id, request)
+        asked = evolve(asked, body=body, user_id=user, names_users=user_id is not None)
+        return to_response(await payments.answer(route, asked))
+
+    endpoint.__name__ = route.name
+    return endpoint
+
+
+async def _body(request: Request, route: Route) -> bytes:
+    """The raw bytes, and no more of them than the route takes, however they are sent."""
+    body = bytearray()
+    try:
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > route.body_limit:
+                raise too_large(route)
+    except ClientDisconnect:
+        raise cut_short() from None
+    return bytes(body)
+
+
+async def _user(user_id: UserId, request: Request) -> str | None:
+    given: Any = user_id(request) if inspect.iscoroutinefunction(user_id) else await run_in_threadpool(user_id, request)
+    user: object = await given if inspect.isawaitable(given) else given
+    return None if user is None else str(user)
+
+
+def _add_guarded(router: APIRouter, route: Route, endpoint: Endpoint, dependencies: Sequence[Depends]) -> None:
+    for method in route.methods:
+        router.add_api_route(
+            route.path,
+            endpoint,
+            methods=[method],
+            name=route.name,
+            summary=openapi.SUMMARIES[route],
+            tags=["payments"],
+            dependencies=list(dependencies),
+            response_model=None,
+            responses=openapi.responses(route),
+            openapi_extra=openapi.operation(route),
+            include_in_schema=method == route.method,
+        )
+
+
+def _other_method(route: Route) -> Callable[[HttpRequest], HttpReply]:
+    return lambda request: refuse_method(route, request)
+
+
+def _not_found(request: HttpRequest) -> HttpReply:
+    return refuse(RouteNotFound("No payment route has this path."), request)
+
+
+class _Refusal:
+    """An ASGI application that answers without reading: as a class, it is asked whatever the method."""
+
+    def __init__(self, reply: Callable[[HttpRequest], HttpReply]) -> None:
+        self._reply = reply
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await to_response(self._reply(described(Request(scope))))(scope, receive, send)
+
+
+class _Elsewhere(Mount):
+    """Every other path under the prefix.
+
+    It only ever matches in part, so a route of the host's that matches, before or after ours, wins; and without a
+    prefix it matches nothing, because then every path is the host's.
+    """
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """As a Mount, but never in full."""
+        if not self.path or scope["type"] != "http":
+            return Match.NONE, {}
+        match, child_scope = super().matches(scope)
+        return (Match.PARTIAL if match is Match.FULL else match), child_scope

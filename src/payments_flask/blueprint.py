@@ -1,0 +1,143 @@
+"""The blueprint: each route of the table registered with Flask, requests and replies translated."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
+
+from attrs import evolve
+from flask import Blueprint, Flask, Request, Response, current_app, request
+from flask.blueprints import BlueprintSetupState
+from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
+
+from payments_core.app import Payments
+from payments_core.errors import ConfigurationError, PaymentsError, RouteNotFound
+from payments_core.http.messages import Headers, HttpReply, HttpRequest
+from payments_core.http.reading import check_length, cut_short, too_large
+from payments_core.http.refusals import refuse, refuse_method
+from payments_core.http.routes import STRIPE_WEBHOOK, Route, routes
+
+#: Who is signed in, by the host's own reckoning; None for nobody.
+UserId: TypeAlias = Callable[[Request], str | None]
+View: TypeAlias = Callable[..., Any]
+Decorator: TypeAlias = Callable[[View], View]
+
+
+def create_blueprint(
+    payments: Payments,
+    *,
+    webhooks: bool = True,
+    user_id: UserId | None = None,
+    decorators: Sequence[Decorator] = (),
+    name: str = "payments",
+) -> Blueprint:
+    """The payment routes, to be registered under a url_prefix.
+
+    `decorators` are the host's own guards, applied in this order, the last outermost; they hold for the create, verify
+    and session routes only. `name` tells two blueprints of one application apart. Raises ConfigurationError for the
+    asynchronous facade, and without a usable webhook secret unless `webhooks=False`.
+    """
+    # Checked because not everybody runs a type checker, and the wrong twin has nothing to run on here.
+    if not isinstance(payments, Payments):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ConfigurationError("create_blueprint takes Payments; AsyncPayments is for payments_fastapi's router.")
+    if webhooks:
+        payments.require_webhook_secret()
+    blueprint = Blueprint(name, __name__)
+    table = routes(webhooks=webhooks)
+    for route in table:
+        view = _view(payments, route, user_id if route.names_user else None)
+        for decorator in decorators if route.guarded else ():
+            view = decorator(view)
+        blueprint.add_url_rule(
+            _rule(route), route.name, view, methods=list(route.methods), provide_automatic_options=False
+        )
+        if route is STRIPE_WEBHOOK:
+            _exempt_from_csrf(blueprint, view)
+    blueprint.register_error_handler(PaymentsError, _answered)
+    blueprint.record(lambda state: _refuse_the_rest(state, table))
+    return blueprint
+
+
+def install_error_handlers(app: Flask) -> None:
+    """Answer a PaymentsError that one of the host's own views raises as the payment routes answer it."""
+    app.register_error_handler(PaymentsError, _answered)
+
+
+def _view(payments: Payments, route: Route, user_id: UserId | None) -> View:
+    def view(**params: str) -> Response:
+        asked = evolve(_described(), params=params)
+        try:
+            check_length(route, asked.headers)
+            body = _body(route) if route.body_limit else b""
+        except PaymentsError as error:
+            return _response(refuse(error, asked))
+        user = None if user_id is None else user_id(request)
+        asked = evolve(asked, body=body, user_id=None if user is None else str(user), names_users=user_id is not None)
+        return _response(payments.answer(route, asked))
+
+    view.__name__ = route.name
+    return view
+
+
+def _body(route: Route) -> bytes:
+    """The raw bytes, and no more of them than the route takes, however they are sent.
+
+    Flask's own limit is set aside for this request, and forms are not parsed, so that it neither refuses in HTML nor
+    empties the stream.
+    """
+    request.max_content_length = route.body_limit
+    try:
+        return request.get_data(cache=False, parse_form_data=False)
+    except RequestEntityTooLarge:
+        raise too_large(route) from None
+    except (ClientDisconnected, OSError):
+        # Servers raise their own kinds of OSError for chunks that are none.
+        raise cut_short() from None
+
+
+def _exempt_from_csrf(blueprint: Blueprint, view: View) -> None:
+    """Take the webhook out of Flask-WTF's protection, where the host has it: Stripe has no token.
+
+    Flask-WTF keeps the exempt views itself, so it is told. It is told on requests, before any `before_request` runs,
+    because the host may set CSRFProtect up after it registers this blueprint.
+    """
+
+    @blueprint.url_value_preprocessor
+    def exempt(_endpoint: str | None, _values: dict[str, Any] | None) -> None:
+        protection: Any = current_app.extensions.get("csrf")
+        if protection is not None:
+            protection.exempt(view)
+
+
+def _refuse_the_rest(state: BlueprintSetupState, table: Sequence[Route]) -> None:
+    """Rules for every other method of our paths and, under a prefix, every other path.
+
+    Flask only takes rules with named methods, Werkzeug's map any. The host's own rules are more particular, and win.
+    """
+
+    def add(rule: str, endpoint: str, reply: Callable[[HttpRequest], HttpReply]) -> None:
+        full = f"{state.name_prefix}.{state.name}.{endpoint}".lstrip(".")
+        path = f"{(state.url_prefix or '').rstrip('/')}{rule}"
+        state.app.url_map.add(state.app.url_rule_class(path, endpoint=full, subdomain=state.subdomain))
+        state.app.view_functions[full] = lambda **_: _response(reply(_described()))
+
+    for route in table:
+        add(_rule(route), f"{route.name}_other_method", lambda asked, route=route: refuse_method(route, asked))
+    if (state.url_prefix or "").strip("/"):
+        add("/<path:rest>", "not_found", lambda asked: refuse(RouteNotFound("No payment route has this path."), asked))
+
+
+def _rule(route: Route) -> str:
+    return route.path.replace("{", "<").replace("}", ">")
+
+
+def _answered(error: PaymentsError) -> Response:
+    return _response(refuse(error, _described()))
+
+
+def _described() -> HttpRequest:
+    return HttpRequest(request.method, request.path, Headers(request.headers.items()))
+
+
+def _response(reply: HttpReply) -> Response:
+    return Response(reply.body, reply.status, headers=list(reply.headers))
