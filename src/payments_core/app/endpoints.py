@@ -44,11 +44,16 @@ Endpoint = Callable[["Core", HttpRequest], Awaitable[HttpReply]]
 _SESSION_ID = re.compile(r"cs_[A-Za-z0-9_]{1,250}")
 
 
-async def answer(core: Core, route: Route, request: HttpRequest) -> HttpReply:
-    """The reply to a request for `route`. Never raises: whatever goes wrong is a reply too."""
+async def answer(core: Core, route: Route, request: HttpRequest, start: Callable[[], Awaitable[None]]) -> HttpReply:
+    """The reply to a request for `route`. Never raises: whatever goes wrong is a reply too.
+
+    `start` makes the facade ready, once; liveness is answered without it.
+    """
     try:
         if len(request.body) > route.body_limit:
             raise too_large(route)
+        if route is not HEALTH:
+            await start()
         return await _ENDPOINTS[route](core, request)
     except StripeError as error:
         return refuse(as_invalid_request(error) or error, request)

@@ -18,8 +18,12 @@ from payments_core.sandbox import PortInUse, Sandbox, StripeRefusal, bind, serve
 
 @click.command("sandbox", context_settings={"show_default": True})
 @click.option("--host", default="127.0.0.1", help="Address to listen on.")
-@click.option("--port", default=12111, type=click.IntRange(0, 65535), help="Port to listen on; 0 takes a free one.")
-@click.option("--forward-to", multiple=True, metavar="URL", help="Webhook URL that gets every event. Repeatable.")
+@click.option(
+    "--port", default=12111, type=click.IntRange(0, 65535), help="Port to listen on; 0 takes a free one."
+)
+@click.option(
+    "--forward-to", multiple=True, metavar="URL", help="Webhook URL that gets every event. Repeatable."
+)
 @click.option(
     "--webhook-secret",
     metavar="whsec_…",
@@ -29,7 +33,12 @@ from payments_core.sandbox import PortInUse, Sandbox, StripeRefusal, bind, serve
 @click.option("--seed", type=int, default=None, help="Make ids repeatable.")
 @click.option("--json", "as_json", is_flag=True, help="Print the start as one JSON line.")
 def command(
-    host: str, port: int, forward_to: tuple[str, ...], webhook_secret: str | None, seed: int | None, as_json: bool
+    host: str,
+    port: int,
+    forward_to: tuple[str, ...],
+    webhook_secret: str | None,
+    seed: int | None,
+    as_json: bool,
 ) -> None:
     """Run a local Stripe: sessions that can be paid, signed webhooks, no account and no real money.
 
@@ -57,7 +66,11 @@ def command(
 def _announce(sandbox: Sandbox, forward_to: tuple[str, ...], *, shown_secret: bool, as_json: bool) -> None:
     """Where it is. A secret that was given is not printed again."""
     if as_json:
-        start: dict[str, object] = {"event": "started", "url": sandbox.base_url, "forwardTo": list(forward_to)}
+        start: dict[str, object] = {
+            "event": "started",
+            "url": sandbox.base_url,
+            "forwardTo": list(forward_to),
+        }
         if shown_secret:
             start["webhookSecret"] = sandbox.webhook_secret
         click.echo(json.dumps(start))

@@ -108,3 +108,14 @@ def cart_from_json(document: Mapping[str, Any]) -> Cart:
         )
         for line in document["lines"]
     )
+
+
+@frozen
+class SessionStatus:
+    """What a success page needs to know. `status` is Stripe's (`open`, `complete`, `expired`), `payment_status` too
+    (`paid`, `unpaid`, `no_payment_required`); `amount_total` is None where Stripe states none yet."""
+
+    session_id: str
+    status: str
+    payment_status: str
+    amount_total: Money | None

@@ -130,6 +130,26 @@ def read_session(document: Document) -> Session:
     )
 
 
+def session_document(session: Session) -> dict[str, Any]:
+    """The session as Stripe would write it, for what `read_session` reads; without its URL and client secret."""
+    return {
+        "id": session.id,
+        "object": "checkout.session",
+        "mode": session.mode,
+        "status": session.status,
+        "payment_status": session.payment_status,
+        "currency": session.currency,
+        "amount_subtotal": session.amount_subtotal,
+        "amount_total": session.amount_total,
+        "payment_intent": session.payment_intent_id,
+        "invoice": session.invoice_id,
+        "client_reference_id": session.client_reference_id,
+        "customer_details": {"email": session.details_email},
+        "customer_email": session.given_email,
+        "metadata": dict(session.metadata),
+    }
+
+
 def read_intent(document: Document) -> Intent:
     """A PaymentIntent from a webhook's `data.object` or an API answer."""
     error = child(document, "last_payment_error")

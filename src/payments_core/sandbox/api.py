@@ -81,9 +81,7 @@ class Api:
 
     def run(self, opened: Opened, now: int, base_url: str) -> ApiReply:
         """Do the work of an admitted request."""
-        context = Context(
-            self._state, now, self._ids, base_url, origin=opened.origin, lenient=opened.lenient
-        )
+        context = Context(self._state, now, self._ids, base_url, origin=opened.origin, lenient=opened.lenient)
         request_id, key = opened.origin.request_id or "", opened.origin.idempotency_key
         try:
             payments.expire_overdue(context)
@@ -167,7 +165,8 @@ def _check_key(header: str) -> None:
         )
     if not _TEST_KEY.fullmatch(key):
         raise StripeRefusal(
-            "Invalid API Key provided. The sandbox takes any key that starts with sk_test_ or rk_test_.", status=401
+            "Invalid API Key provided. The sandbox takes any key that starts with sk_test_ or rk_test_.",
+            status=401,
         )
 
 

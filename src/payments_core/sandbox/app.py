@@ -92,7 +92,9 @@ class _Surface:
         except StripeRefusal:
             return self._unknown()
         except (_TooLarge, ValueError):
-            return self._message(413, "Too much was sent", "This form cannot be that large. Go back and try again.")
+            return self._message(
+                413, "Too much was sent", "This form cannot be that large. Go back and try again."
+            )
         if isinstance(outcome, page.Redirect) and outcome.event is not None:
             await self._sandbox.first_delivery(outcome.event)
         return self._answer(outcome)

@@ -103,7 +103,13 @@ def update_price(context: Context, price: Price, params: Params) -> Price:
                 "parameter_unknown",
             )
     params.only(
-        "active", "currency_options", "lookup_key", "metadata", "nickname", "tax_behavior", "transfer_lookup_key"
+        "active",
+        "currency_options",
+        "lookup_key",
+        "metadata",
+        "nickname",
+        "tax_behavior",
+        "transfer_lookup_key",
     )
     active = params.boolean("active")
     changed = evolve(
@@ -177,7 +183,9 @@ def _amount(params: Params, currency: str) -> Decimal:
 def _currency_options(params: Params) -> Mapping[str, Decimal]:
     options: dict[str, Decimal] = {}
     for key, entry in params.mapping("currency_options"):
-        entry.only("unit_amount", "unit_amount_decimal", "tax_behavior", elsewhere=("tiers", "custom_unit_amount"))
+        entry.only(
+            "unit_amount", "unit_amount_decimal", "tax_behavior", elsewhere=("tiers", "custom_unit_amount")
+        )
         entry.choice("tax_behavior", TAX_BEHAVIORS)
         options[key.lower()] = _amount(entry, params.known_currency(key, entry.name("unit_amount")))
     return options
@@ -211,12 +219,23 @@ def _changed_tax_behavior(price: Price, params: Params) -> str:
 def _product_of(context: Context, params: Params) -> tuple[Product, bool]:
     data, product_id = params.child("product_data"), params.text("product")
     if (data is None) == (product_id is None):
-        raise missing("product") if data is None else invalid("product", "Pass product or product_data, not both.")
+        raise (
+            missing("product")
+            if data is None
+            else invalid("product", "Pass product or product_data, not both.")
+        )
     if product_id is not None:
         return context.state.products.need(product_id, "product", status=400), False
     assert data is not None
     data.only(
-        "id", "name", "active", "metadata", "statement_descriptor", "tax_code", "unit_label", elsewhere=("tax_details",)
+        "id",
+        "name",
+        "active",
+        "metadata",
+        "statement_descriptor",
+        "tax_code",
+        "unit_label",
+        elsewhere=("tax_details",),
     )
     product_id = data.text("id") or context.ids.new("prod_", 14)
     blank = Product(id=product_id, created=context.now, updated=context.now, name=data.required("name"))
@@ -264,7 +283,9 @@ def _with_texts(product: Product, params: Params) -> Product:
         active=product.active if active is None else active,
         shippable=product.shippable if shippable is None else shippable,
         images=product.images if images is None else images,
-        features=product.features if features is None else tuple(f.required("name", limit=80) for f in features),
+        features=product.features
+        if features is None
+        else tuple(f.required("name", limit=80) for f in features),
         metadata=params.metadata(current=product.metadata),
         description=_unset(params.text("description", limit=40_000, unsettable=True), product.description),
         statement_descriptor=params.text("statement_descriptor", limit=22) or product.statement_descriptor,

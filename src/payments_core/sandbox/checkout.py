@@ -86,7 +86,8 @@ def create(context: Context, params: Params) -> Session:
 def update(context: Context, session: Session, params: Params) -> Session:
     """`POST /v1/checkout/sessions/{id}`: metadata, as long as the object exists."""
     params.only(
-        "metadata", elsewhere=("collected_information", "line_items", "payment_intent_data", "shipping_options")
+        "metadata",
+        elsewhere=("collected_information", "line_items", "payment_intent_data", "shipping_options"),
     )
     return context.state.sessions.put(evolve(session, metadata=params.metadata(current=session.metadata)))
 
@@ -116,7 +117,9 @@ def _with_redirects(session: Session, params: Params) -> Session:
         return evolve(session, success_url=success, cancel_url=cancel)
     for name, value in (("success_url", success), ("cancel_url", cancel)):
         if value is not None:
-            raise invalid(name, f"`{name}` cannot be used with `ui_mode: embedded_page`. Use `return_url` instead.")
+            raise invalid(
+                name, f"`{name}` cannot be used with `ui_mode: embedded_page`. Use `return_url` instead."
+            )
     if back is None:
         raise missing("return_url")
     return evolve(session, return_url=back)

@@ -151,10 +151,14 @@ class Sandbox:
 
     async def first_delivery(self, event_id: str) -> None:
         """Wait for an event's first try at each endpoint, at most 10 s, as Stripe does before it redirects."""
-        posts = [post for post in self.due() if post.event == event_id and post.delivery not in self._in_flight]
+        posts = [
+            post for post in self.due() if post.event == event_id and post.delivery not in self._in_flight
+        ]
         mine = {delivery.id for delivery in deliveries.of_event(self.state, event_id)}
         tasks = [self._task(post) for post in posts]
-        tasks += [task for delivery_id, task in self._in_flight.items() if delivery_id in mine and task not in tasks]
+        tasks += [
+            task for delivery_id, task in self._in_flight.items() if delivery_id in mine and task not in tasks
+        ]
         if tasks:
             await asyncio.wait(tasks, timeout=FIRST_DELIVERY_WAIT_S)
 

@@ -31,7 +31,8 @@ def page(records: Sequence[T], params: Params, url: str, render: Callable[[T], J
     after, before = params.text("starting_after"), params.text("ending_before")
     if after is not None and before is not None:
         raise invalid(
-            "starting_after", "You can only use one of the pagination parameters: starting_after or ending_before."
+            "starting_after",
+            "You can only use one of the pagination parameters: starting_after or ending_before.",
         )
     if before is not None:
         ahead = records[: _position(records, before, "ending_before")]

@@ -129,7 +129,9 @@ def submit(context: Context, session_id: str, form: PayForm) -> Outcome:
     problems: dict[str, str] = {}
     email = session.customer_email or form.email
     if not EMAIL.fullmatch(email):
-        problems["email"] = "Enter an e-mail address, like name@example.com." if email else "Enter your e-mail address."
+        problems["email"] = (
+            "Enter an e-mail address, like name@example.com." if email else "Enter your e-mail address."
+        )
     card = None if session.amount_minor == 0 else _card(form, context.now, problems)
     if problems:
         return Show(422, _view(context, session, form, problems))
@@ -147,9 +149,7 @@ def amount_text(minor: int, currency: str) -> str:
     return _amount(Money(minor, currency).decimal, currency)
 
 
-def _pay(
-    context: Context, session: Session, buyer: Buyer, card: Attempt | None, form: PayForm
-) -> Outcome:
+def _pay(context: Context, session: Session, buyer: Buyer, card: Attempt | None, form: PayForm) -> Outcome:
     if card is None:
         event = payments.settle_free(context, session, buyer)
         return Redirect(landing_url(session), event.id)

@@ -256,7 +256,9 @@ def absolute_url(value: str, label: str) -> str:
     """`value` if it is an absolute http(s) URL; raises StripeRefusal with Stripe's code `url_invalid` otherwise."""
     try:
         parts = urlsplit(value)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and not re.search(r"[\s<>\"\\]", value)
+        usable = (
+            parts.scheme in ("http", "https") and bool(parts.hostname) and not re.search(r"[\s<>\"\\]", value)
+        )
     except ValueError:
         usable = False
     if not usable:

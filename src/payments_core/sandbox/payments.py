@@ -1,7 +1,7 @@
 """What happens to a session after it was made: it is paid, refused, or runs out.
 
-    open ──pay──▶ complete          a declined attempt leaves it open, with the same payment intent
-     └──time, expire──▶ expired     its payment intent, if there was an attempt, is canceled
+open ──pay──▶ complete          a declined attempt leaves it open, with the same payment intent
+ └──time, expire──▶ expired     its payment intent, if there was an attempt, is canceled
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def expire(context: Context, session: Session) -> Session:
     if session.status != "open":
         raise invalid(
             "session",
-            f"Only Checkout Sessions with a status in [\"open\"] can be expired. This Checkout Session has a status of "
+            f'Only Checkout Sessions with a status in ["open"] can be expired. This Checkout Session has a status of '
             f"`{session.status}`.",
         )
     ended = context.state.sessions.put(evolve(session, status="expired"))
@@ -101,9 +101,7 @@ def _begin(context: Context, session: Session) -> PaymentIntent:
 
 
 def _succeed(context: Context, session: Session, intent: PaymentIntent, charge: Charge, buyer: Buyer) -> None:
-    paid = evolve(
-        intent, status="succeeded", latest_charge=charge.id, payment_method=charge.payment_method
-    )
+    paid = evolve(intent, status="succeeded", latest_charge=charge.id, payment_method=charge.payment_method)
     context.state.intents.put(paid)
     context.emit("charge.succeeded", render.charge(context, charge))
     context.emit("payment_intent.succeeded", render.payment_intent(context, paid))

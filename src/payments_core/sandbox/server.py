@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
+import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -14,8 +14,6 @@ from .embed import Sandbox
 
 if TYPE_CHECKING:
     import uvicorn
-
-log = logging.getLogger("payments_core.sandbox")
 
 #: How often the loop looks for work at the latest; a new event is sent within this time.
 TICK_S = 0.2
@@ -37,7 +35,9 @@ def bind(host: str, port: int) -> socket.socket:
     except OSError as error:
         listener.close()
         reason = error.strerror or "it is not available"
-        raise PortInUse(f"Cannot listen on {host}:{port}: {reason}. Choose another one with --port.") from None
+        raise PortInUse(
+            f"Cannot listen on {host}:{port}: {reason}. Choose another one with --port."
+        ) from None
     return listener
 
 
@@ -58,8 +58,16 @@ async def deliver_forever(sandbox: Sandbox) -> None:
 
 
 def serve(sandbox: Sandbox, listener: socket.socket) -> None:
-    """Serve until SIGINT or SIGTERM, then end cleanly. Takes over the listening socket."""
-    asyncio.run(_serve(_server(sandbox), sandbox, listener))
+    """Serve until SIGINT or SIGTERM, then end cleanly. Takes over the listening socket; main thread only."""
+
+    async def until_stopped() -> None:
+        server = _server(sandbox)
+        loop = asyncio.get_running_loop()
+        for name in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(name, _stop, server)
+        await _serve(server, sandbox, listener)
+
+    asyncio.run(until_stopped())
 
 
 @contextlib.contextmanager
@@ -97,7 +105,18 @@ def _server(sandbox: Sandbox) -> uvicorn.Server:
     config = uvicorn.Config(
         sandbox.app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=3, ws="none"
     )
-    return uvicorn.Server(config)
+
+    class Server(uvicorn.Server):
+        """uvicorn would raise the signal again after its own clean stop, and the exit status would not be 0."""
+
+        def capture_signals(self) -> contextlib.AbstractContextManager[None]:
+            return contextlib.nullcontext()
+
+    return Server(config)
+
+
+def _stop(server: uvicorn.Server) -> None:
+    server.should_exit = True
 
 
 async def _serve(server: uvicorn.Server, sandbox: Sandbox, listener: socket.socket) -> None:

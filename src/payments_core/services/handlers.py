@@ -59,7 +59,9 @@ def _key(event: type[DomainEvent] | str) -> str:
             )
         return event
     if not event.type:
-        raise ConfigurationError(f"{event.__name__} is no event that happens; register for PaymentSuccessful or the like.")
+        raise ConfigurationError(
+            f"{event.__name__} is no event that happens; register for PaymentSuccessful or the like."
+        )
     return event.type
 
 

@@ -7,7 +7,7 @@ task's payment waits for it on the loop.
 from __future__ import annotations
 
 import threading
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Generator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
 
@@ -29,15 +29,26 @@ def _utc_now() -> datetime:
 
 
 class MemoryStore:
-    """`payments_core.ports.Store` in memory. `owes_broker`: outgoing events are owed to a broker."""
+    """`payments_core.ports.Store` in memory.
 
-    def __init__(self, *, io: Io = "blocking", clock: Clock = _utc_now, owes_broker: bool = False) -> None:
+    `owes_broker`: outgoing events are owed to a broker. `sharing`: a store whose rows this one shares, as two processes
+    share a database (a web application and its worker, in one test).
+    """
+
+    def __init__(
+        self,
+        *,
+        io: Io = "blocking",
+        clock: Clock = _utc_now,
+        owes_broker: bool = False,
+        sharing: MemoryStore | None = None,
+    ) -> None:
         self._io: Io = io
         self._clock = clock
         self._owes_broker = owes_broker
-        self._data = Data()
-        self._guard = threading.RLock()
-        self._locks = RowLocks(io)
+        self._data = Data() if sharing is None else sharing._data
+        self._guard = threading.RLock() if sharing is None else sharing._guard
+        self._locks = RowLocks(io) if sharing is None else sharing._locks
         self._closed = False
 
     @property
@@ -162,7 +173,7 @@ class MemoryStore:
             tx.end()
 
     @contextmanager
-    def _open(self) -> Iterator[Data]:
+    def _open(self) -> Generator[Data]:
         if self._closed:
             raise StoreUnavailable("The store is closed; make a new one.")
         with self._guard:

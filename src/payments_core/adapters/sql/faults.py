@@ -7,7 +7,7 @@ raises, and reaches the flow unchanged. The message holds the driver's class and
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import AbstractContextManager, contextmanager
 
 from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError, SQLAlchemyError
@@ -16,7 +16,7 @@ from payments_core.errors import StoreUnavailable
 
 
 @contextmanager
-def translated(*passing: type[SQLAlchemyError]) -> Iterator[None]:
+def translated(*passing: type[SQLAlchemyError]) -> Generator[None]:
     """Turn any error of SQLAlchemy or its driver into StoreUnavailable, except those that the caller deals with.
 
     A lost connection can come as OSError.
@@ -39,7 +39,7 @@ def translated_at_commit() -> AbstractContextManager[None]:
 
 
 @contextmanager
-def translated_outages() -> Iterator[None]:
+def translated_outages() -> Generator[None]:
     """Turn only a lost or busy database into StoreUnavailable: the statements inside are the developer's."""
     try:
         yield

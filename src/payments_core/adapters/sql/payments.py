@@ -105,7 +105,7 @@ async def add_refs(link: Link, dialect: Dialect, payment_id: str, refs: Sequence
 
 
 async def record(
-    link: Link, dialect: Dialect, payment_id: str, transition: str, discriminator: str, event_id: str
+    link: Link, dialect: Dialect, payment_id: str, *, transition: str, discriminator: str, event_id: str
 ) -> bool:
     """Record a transition once. True when this call did."""
     statement = dialect.insert_or_ignore(transitions).values(

@@ -180,7 +180,14 @@ class SqlTransaction:
 
     async def record(self, payment_id: str, transition: str, discriminator: str, event_id: str) -> bool:
         """See StoreTransaction."""
-        return await payments.record(self._link, self._dialect, payment_id, transition, discriminator, event_id)
+        return await payments.record(
+            self._link,
+            self._dialect,
+            payment_id,
+            transition=transition,
+            discriminator=discriminator,
+            event_id=event_id,
+        )
 
     async def enqueue(self, rows: Sequence[OutboxRow]) -> None:
         """See StoreTransaction."""

@@ -5,7 +5,14 @@ from __future__ import annotations
 from ..errors import JsonObject
 from ..records import Buyer, Card, Charge, Decline, PaymentIntent, PaymentMethod
 
-_NO_ADDRESS = {"city": None, "country": None, "line1": None, "line2": None, "postal_code": None, "state": None}
+_NO_ADDRESS = {
+    "city": None,
+    "country": None,
+    "line1": None,
+    "line2": None,
+    "postal_code": None,
+    "state": None,
+}
 
 
 def payment_intent(

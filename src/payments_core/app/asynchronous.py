@@ -1,0 +1,144 @@
+"""AsyncPayments: the facade for FastAPI and every other event loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+from payments_core.app.core import Core, announce, compose, utc_now
+from payments_core.app.invokers import AsyncInvoker
+from payments_core.app.runners import TaskRunner
+from payments_core.domain.cart import CheckoutRequest, CheckoutSession, SessionStatus
+from payments_core.domain.events import DomainEvent
+from payments_core.domain.pricing import PriceClaim
+from payments_core.errors import Discrepancy
+from payments_core.ports import Clock, Gateway, Handler, Store
+from payments_core.settings import Settings
+
+if TYPE_CHECKING:
+    from payments_core.http.messages import HttpReply, HttpRequest
+    from payments_core.http.routes import Route
+
+H = TypeVar("H", bound=Handler)
+
+
+class AsyncPayments:
+    """Payments on an event loop. One instance serves one loop at a time; `Payments` is its synchronous twin.
+
+    `store` and `gateway` are the library's own unless given. `http_client` is a stripe HTTP client, `session_factory`
+    an AsyncSession class or sessionmaker for handlers' `tx.session`; `clock` gives aware UTC. Raises ConfigurationError
+    for settings that cannot be used.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        store: Store | None = None,
+        gateway: Gateway | None = None,
+        http_client: object | None = None,
+        session_factory: Any = None,
+        clock: Clock = utc_now,
+    ) -> None:
+        self._runner = TaskRunner()
+        self._starting = asyncio.Lock()
+        self._started = False
+        self.core: Core = compose(
+            settings,
+            store=store or _store(settings, session_factory, clock),
+            gateway=gateway or _gateway(settings, http_client),
+            invoker=AsyncInvoker(),
+            waiter=self._runner,
+            io="async",
+            clock=clock,
+        )
+
+    @classmethod
+    def from_env(cls, **overrides: Any) -> Self:
+        """From the environment; keyword arguments are settings by their lower-case names, and win."""
+        return cls(Settings.from_env(**overrides))
+
+    def on(self, event: type[DomainEvent] | str) -> Callable[[H], H]:
+        """Register a handler for a domain event (class or name) or a Stripe event type."""
+        return self.core.handlers.on(event)
+
+    def require_webhook_secret(self) -> None:
+        """Raise ConfigurationError unless there is a webhook secret that can be trusted."""
+        self.core.settings.webhook_secrets()
+
+    async def create_checkout_session(self, request: CheckoutRequest, *, user_id: str | None = None) -> CheckoutSession:
+        """Open a checkout. Raises InvalidRequest, PriceVerificationError, StripeError or StoreUnavailable."""
+        await self.start()
+        return await self.core.create_checkout_session(request, user_id)
+
+    async def verify_prices(self, claims: Sequence[PriceClaim]) -> Sequence[Discrepancy]:
+        """The lines whose price is not the catalogue's. Raises UnknownProduct or StripeError."""
+        return await self.core.verify_prices(claims)
+
+    async def receive_webhook(self, body: bytes, signature: str | None) -> None:
+        """Take a webhook in: on return it is on disk. Raises InvalidSignature or StoreUnavailable."""
+        await self.start()
+        await self.core.receive_webhook(body, signature)
+
+    async def session_status(self, session_id: str) -> SessionStatus:
+        """What became of a session made here. Raises SessionNotFound."""
+        await self.start()
+        return await self.core.session_status(session_id)
+
+    async def recent_events(self, limit: int = 50) -> list[dict[str, Any]]:
+        """The newest outgoing events, exactly as published, newest first."""
+        await self.start()
+        return await self.core.recent_events(limit)
+
+    async def run_due(self) -> int:
+        """Handle what is due now, without the background runner; how many events were claimed."""
+        return await self.core.run_due()
+
+    async def answer(self, route: Route, request: HttpRequest) -> HttpReply:
+        """The reply to an HTTP request for one of the library's routes."""
+        from payments_core.app.endpoints import answer
+
+        return await answer(self.core, route, request, self.start)
+
+    async def start(self) -> None:
+        """Prepare the store and start the runner, once. Called by whatever needs them; harmless to repeat."""
+        if self._started:
+            return
+        async with self._starting:
+            if self._started:
+                return
+            await self.core.store.prepare()
+            announce(self.core.settings)
+            self._runner.start(self.core.run_due, self.core.store.next_due_s)
+            self._started = True
+
+    async def close(self) -> None:
+        """Let the event in hand end, and give back every connection."""
+        await self._runner.stop()
+        await self.core.gateway.close()
+        await self.core.store.close()
+        self._started = False
+
+    @asynccontextmanager
+    async def lifespan(self) -> AsyncIterator[None]:
+        """Started on entry, closed on exit. The FastAPI router carries this."""
+        await self.start()
+        try:
+            yield
+        finally:
+            await self.close()
+
+
+def _store(settings: Settings, session_factory: Any, clock: Clock) -> Store:
+    from payments_core.adapters.sql import async_store
+
+    url = settings.payments_database_url.get_secret_value()
+    return async_store(url, clock=clock, owes_broker=bool(settings.kafka_brokers), session_factory=session_factory)
+
+
+def _gateway(settings: Settings, http_client: Any) -> Gateway:
+    from payments_core.adapters.stripe import async_gateway
+
+    return async_gateway(settings, http_client=http_client)

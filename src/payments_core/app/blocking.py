@@ -1,0 +1,153 @@
+"""Payments: the facade for Flask and every other synchronous program."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import threading
+import weakref
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+from payments_core.app.core import Core, announce, compose, utc_now
+from payments_core.app.invokers import BlockingInvoker
+from payments_core.app.runners import ThreadRunner
+from payments_core.domain.cart import CheckoutRequest, CheckoutSession, SessionStatus
+from payments_core.domain.events import DomainEvent
+from payments_core.domain.pricing import PriceClaim
+from payments_core.drive import run_blocking
+from payments_core.errors import Discrepancy
+from payments_core.ports import Clock, Gateway, Handler, Store
+from payments_core.settings import Settings
+
+if TYPE_CHECKING:
+    from payments_core.http.messages import HttpReply, HttpRequest
+    from payments_core.http.routes import Route
+
+H = TypeVar("H", bound=Handler)
+
+
+class Payments:
+    """Payments in plain synchronous code: no event loop anywhere. `AsyncPayments` is its asynchronous twin.
+
+    Thread-safe, and safe to build before a fork: connections and the runner's thread are made on first use, in the
+    process that uses them. `store` and `gateway` are the library's own unless given; `http_client` is a stripe HTTP
+    client, `session_factory` a Session class or sessionmaker for handlers' `tx.session`; `clock` gives aware UTC.
+    Raises ConfigurationError for settings that cannot be used.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        store: Store | None = None,
+        gateway: Gateway | None = None,
+        http_client: object | None = None,
+        session_factory: Any = None,
+        clock: Clock = utc_now,
+    ) -> None:
+        self._runner = ThreadRunner()
+        self._starting = threading.Lock()
+        self._started_in: int | None = None
+        self.core: Core = compose(
+            settings,
+            store=store or _store(settings, session_factory, clock),
+            gateway=gateway or _gateway(settings, http_client),
+            invoker=BlockingInvoker(),
+            waiter=self._runner,
+            io="blocking",
+            clock=clock,
+        )
+
+    @classmethod
+    def from_env(cls, **overrides: Any) -> Self:
+        """From the environment; keyword arguments are settings by their lower-case names, and win."""
+        return cls(Settings.from_env(**overrides))
+
+    def on(self, event: type[DomainEvent] | str) -> Callable[[H], H]:
+        """Register a handler for a domain event (class or name) or a Stripe event type."""
+        return self.core.handlers.on(event)
+
+    def require_webhook_secret(self) -> None:
+        """Raise ConfigurationError unless there is a webhook secret that can be trusted."""
+        self.core.settings.webhook_secrets()
+
+    def create_checkout_session(self, request: CheckoutRequest, *, user_id: str | None = None) -> CheckoutSession:
+        """Open a checkout. Raises InvalidRequest, PriceVerificationError, StripeError or StoreUnavailable."""
+        self.start()
+        return run_blocking(self.core.create_checkout_session(request, user_id))
+
+    def verify_prices(self, claims: Sequence[PriceClaim]) -> Sequence[Discrepancy]:
+        """The lines whose price is not the catalogue's. Raises UnknownProduct or StripeError."""
+        return run_blocking(self.core.verify_prices(claims))
+
+    def receive_webhook(self, body: bytes, signature: str | None) -> None:
+        """Take a webhook in: on return it is on disk. Raises InvalidSignature or StoreUnavailable."""
+        self.start()
+        run_blocking(self.core.receive_webhook(body, signature))
+
+    def session_status(self, session_id: str) -> SessionStatus:
+        """What became of a session made here. Raises SessionNotFound."""
+        self.start()
+        return run_blocking(self.core.session_status(session_id))
+
+    def recent_events(self, limit: int = 50) -> list[dict[str, Any]]:
+        """The newest outgoing events, exactly as published, newest first."""
+        self.start()
+        return run_blocking(self.core.recent_events(limit))
+
+    def run_due(self) -> int:
+        """Handle what is due now, without the background runner; how many events were claimed."""
+        return run_blocking(self.core.run_due())
+
+    def answer(self, route: Route, request: HttpRequest) -> HttpReply:
+        """The reply to an HTTP request for one of the library's routes."""
+        from payments_core.app.endpoints import answer
+
+        return run_blocking(answer(self.core, route, request, self._start))
+
+    def start(self) -> None:
+        """Prepare the store and start the runner, once in each process. Harmless to repeat."""
+        if self._started_in == os.getpid():
+            return
+        with self._starting:
+            if self._started_in == os.getpid():
+                return
+            run_blocking(self.core.store.prepare())
+            announce(self.core.settings)
+            self._runner.start(self.run_due, self._next_due_s)
+            self._started_in = os.getpid()
+        atexit.register(_close_at_exit, weakref.ref(self))
+
+    def close(self) -> None:
+        """Let the event in hand end, and give back every connection."""
+        if self._started_in == os.getpid():
+            self._runner.stop()
+        self._started_in = None
+        run_blocking(self.core.gateway.close())
+        run_blocking(self.core.store.close())
+
+    async def _start(self) -> None:
+        self.start()
+
+    def _next_due_s(self) -> float | None:
+        return run_blocking(self.core.store.next_due_s())
+
+
+def _close_at_exit(reference: weakref.ref[Payments]) -> None:
+    payments = reference()
+    if payments is not None:
+        payments.close()
+
+
+def _store(settings: Settings, session_factory: Any, clock: Clock) -> Store:
+    from payments_core.adapters.sql import blocking_store
+
+    url = settings.payments_database_url.get_secret_value()
+    return blocking_store(url, clock=clock, owes_broker=bool(settings.kafka_brokers), session_factory=session_factory)
+
+
+def _gateway(settings: Settings, http_client: Any) -> Gateway:
+    from payments_core.adapters.stripe import blocking_gateway
+
+    return blocking_gateway(settings, http_client=http_client)

@@ -1,0 +1,159 @@
+"""The flows put together, whatever the world: what both facades and the HTTP endpoints call."""
+
+from __future__ import annotations
+
+import json
+import logging
+import random
+import uuid
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from attrs import frozen
+
+from payments_core.domain.cart import CheckoutRequest, CheckoutSession, SessionStatus
+from payments_core.domain.pricing import PriceClaim
+from payments_core.errors import ConfigurationError, Discrepancy, StoreUnavailable
+from payments_core.ports import Clock, Gateway, Invoker, Io, Store, Waiter
+from payments_core.services.checkout import Checkout
+from payments_core.services.gathering import Gathering
+from payments_core.services.handlers import Handlers
+from payments_core.services.intake import Intake
+from payments_core.services.prices import Prices
+from payments_core.services.processing import Processing
+from payments_core.services.routing import Routing
+from payments_core.services.settlement import Settlement
+from payments_core.services.status import Status
+from payments_core.settings import Settings
+
+_log = logging.getLogger("payments_core")
+
+
+def utc_now() -> datetime:
+    """The machine's clock."""
+    return datetime.now(UTC)
+
+
+def new_id() -> str:
+    """A random id (UUID version 4)."""
+    return str(uuid.uuid4())
+
+
+@frozen
+class Readiness:
+    """Whether requests can be served, and how far behind the work is."""
+
+    ready: bool
+    checks: Mapping[str, Any]
+
+
+@frozen
+class Core:
+    """The flows of one deployment. Every method is a coroutine function that awaits nothing but ports."""
+
+    settings: Settings
+    store: Store
+    gateway: Gateway
+    handlers: Handlers
+    prices: Prices
+    checkout: Checkout
+    status: Status
+    processing: Processing
+    intake: Intake | None
+
+    async def create_checkout_session(self, request: CheckoutRequest, user_id: str | None = None) -> CheckoutSession:
+        """See Checkout.open."""
+        return await self.checkout.open(request, user_id=user_id)
+
+    async def verify_prices(self, claims: Sequence[PriceClaim]) -> Sequence[Discrepancy]:
+        """See Prices.verify."""
+        return await self.prices.verify(claims)
+
+    async def receive_webhook(self, body: bytes, signature: str | None, *, traceparent: str | None = None) -> None:
+        """See Intake.receive."""
+        if self.intake is None:
+            self.settings.webhook_secrets()
+            raise ConfigurationError("Webhooks are switched off in this process.")
+        await self.intake.receive(body, signature, traceparent=traceparent)
+
+    async def session_status(self, session_id: str) -> SessionStatus:
+        """See Status.of."""
+        return await self.status.of(session_id)
+
+    async def run_due(self) -> int:
+        """See Processing.run_due."""
+        return await self.processing.run_due()
+
+    async def recent_events(self, limit: int) -> list[dict[str, Any]]:
+        """The newest outgoing events, exactly as published, newest first."""
+        return [json.loads(payload) for payload in await self.store.recent_events(limit)]
+
+    async def readiness(self) -> Readiness:
+        """Whether the store answers, and how far behind the work is."""
+        try:
+            health = await self.store.health()
+        except StoreUnavailable:
+            return Readiness(ready=False, checks={"store": "unavailable"})
+        checks = {
+            "store": "ok",
+            "oldestUnhandledSeconds": int(health.oldest_unhandled_s),
+            "deadLetters": health.dead_letters,
+            "outboxBacklog": health.outbox_backlog,
+        }
+        return Readiness(ready=True, checks=checks)
+
+
+def compose(
+    settings: Settings, *, store: Store, gateway: Gateway, invoker: Invoker, waiter: Waiter, io: Io, clock: Clock
+) -> Core:
+    """The flows over these adapters. Raises ConfigurationError for an adapter of the other world."""
+    _check_world(io, store=store, gateway=gateway)
+    handlers = Handlers(invoker)
+    prices = Prices(gateway, settings.price_policy)
+    mode: dict[Literal["livemode", "account"], Any] = {
+        "livemode": settings.livemode,
+        "account": settings.payments_account,
+    }
+    routing = Routing(
+        store,
+        gateway,
+        clock,
+        new_id,
+        app=settings.payments_app,
+        tells_foreign=settings.payments_foreign == "tell",
+        **mode,
+    )
+    checkout = Checkout(
+        store,
+        gateway,
+        prices,
+        clock,
+        new_id,
+        app=settings.payments_app,
+        redirect_hosts=settings.payments_redirect_hosts,
+        **mode,
+    )
+    settlement = Settlement(store, handlers, clock)
+    processing = Processing(store, routing, Gathering(gateway), settlement, clock, random.random, **mode)
+    has_secret = settings.stripe_webhook_secret is not None
+    intake = Intake(store, waiter, clock, settings.webhook_secrets()) if has_secret else None
+    status = Status(store, gateway, waiter, **mode)
+    return Core(settings, store, gateway, handlers, prices, checkout, status, processing, intake)
+
+
+def announce(settings: Settings) -> None:
+    """Say once, at the start, what a reader of the log should know about this configuration."""
+    if settings.price_policy == "declared":
+        _log.warning("Price policy is declared: whoever reaches the checkout route names the price")
+    if not settings.payments_redirect_hosts:
+        _log.warning("PAYMENTS_REDIRECT_HOSTS is not set: buyers may be sent to any https host")
+    if not settings.kafka_brokers:
+        _log.info("KAFKA_BROKERS is not set: events stay in the outbox until a broker is named")
+
+
+def _check_world(io: Io, **adapters: Store | Gateway) -> None:
+    facade = "Payments" if io == "blocking" else "AsyncPayments"
+    for name, adapter in adapters.items():
+        if adapter.io != io:
+            raise ConfigurationError(f"{facade} needs a {io} {name}; {type(adapter).__name__} is {adapter.io}.")

@@ -1,0 +1,3 @@
+"""What tests of code that uses this library need."""
+
+from __future__ import annotations

@@ -1,0 +1,255 @@
+"""Transactions: everything that must hold together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import attrs
+
+from payments_core.domain.delivery import ClaimedEvent
+from payments_core.domain.payment import PaymentState
+from payments_core.domain.refs import Ref
+from payments_core.errors import StoreUnavailable
+from payments_core.ports import Store
+from payments_core.testing.contracts.examples import claim_one, full_payment, outgoing, payment, received
+from payments_core.testing.contracts.store_world import StoreWorld, scenario
+
+
+class Stop(Exception):
+    """What a failing handler raises."""
+
+
+class TransactionContract:
+    """Obligations around `Store.transaction`."""
+
+    @scenario
+    async def test_all_writes_commit_together(self, world: StoreWorld) -> None:
+        """After the block, everything is there for everybody."""
+        store = await world.open()
+        await store.add_payment(payment("p1"))
+        await self._write_everything(store, None)
+        other = await world.open()
+        found = await other.find_payment([Ref("charge", "ch_1")], account=None, livemode=False)
+        assert found is not None
+        assert found.state is PaymentState.SETTLED
+        assert await other.recent_events(10) == ["told"]
+        assert not await other.claim(limit=10, lease_s=30)
+        async with other.transaction() as tx:
+            assert not await tx.record("p1", "settled", "", "fact-1")
+
+    @scenario
+    async def test_nothing_is_written_when_the_block_raises(self, world: StoreWorld) -> None:
+        """The error passes unchanged, and all is as before but for the attempt."""
+        store = await world.open()
+        await store.add_payment(payment("p1"))
+        error = Stop()
+        try:
+            await self._write_everything(store, error)
+        except Stop as raised:
+            assert raised is error
+        assert await store.payment("p1") == payment("p1")
+        assert await store.find_payment([Ref("charge", "ch_1")], account=None, livemode=False) is None
+        assert await store.recent_events(10) == []
+        await world.pass_time(31)
+        assert (await claim_one(store)).attempt == 2
+        async with store.transaction() as tx:
+            assert await tx.record("p1", "settled", "", "fact-1")
+
+    async def _write_everything(self, store: Store, error: Exception | None) -> None:
+        await store.receive(received("evt_1"))
+        claimed = await claim_one(store)
+        async with store.transaction() as tx:
+            assert await tx.stamp_done(claimed)
+            known = await tx.lock_payment("p1")
+            assert await tx.record("p1", "settled", "", "fact-1")
+            await tx.save_payment(attrs.evolve(known, state=PaymentState.SETTLED))
+            await tx.add_refs("p1", [Ref("charge", "ch_1")])
+            await tx.enqueue([outgoing("fact-1", payload="told")])
+            await tx.flush()
+            if error is not None:
+                raise error
+
+    @scenario
+    async def test_a_lost_lease_cannot_be_stamped(self, world: StoreWorld) -> None:
+        """The fencing token: who was overtaken completes nothing, and who overtook does."""
+        store = await world.open()
+        await store.receive(received("evt_1"))
+        first = await claim_one(store, lease_s=10)
+        await world.pass_time(11)
+        second = await claim_one(store)
+        assert [await self._stamp(store, claimed) for claimed in (first, second, second)] == [False, True, False]
+
+    async def _stamp(self, store: Store, claimed: ClaimedEvent) -> bool:
+        async with store.transaction() as tx:
+            return await tx.stamp_done(claimed)
+
+    @scenario
+    async def test_a_stamp_that_is_rolled_back_is_no_stamp(self, world: StoreWorld) -> None:
+        """The event is still leased by the same claim, which may try again."""
+        store = await world.open()
+        await store.receive(received("evt_1"))
+        claimed = await claim_one(store)
+        try:
+            async with store.transaction() as tx:
+                assert await tx.stamp_done(claimed)
+                raise Stop
+        except Stop:
+            pass
+        assert await self._stamp(store, claimed)
+
+    @scenario
+    async def test_a_locked_payment_is_current_and_exclusive(self, world: StoreWorld) -> None:
+        """Twenty read-add-write rounds at the same time lose none."""
+        stores = [await world.open() for _ in range(4)]
+        await stores[0].add_payment(attrs.evolve(payment("p1"), amount_minor=0))
+
+        async def add(store: Store) -> None:
+            for _ in range(5):
+                async with store.transaction() as tx:
+                    known = await tx.lock_payment("p1")
+                    await world.breathe()
+                    await tx.save_payment(attrs.evolve(known, amount_minor=(known.amount_minor or 0) + 1))
+
+        await world.together(*map(add, stores))
+        found = await stores[0].payment("p1")
+        assert found is not None
+        assert found.amount_minor == 20
+
+    @scenario
+    async def test_a_payment_can_be_locked_twice_in_one_transaction(self, world: StoreWorld) -> None:
+        """The second time it is as this transaction has written it."""
+        store = await world.open()
+        await store.add_payment(payment("p1"))
+        async with store.transaction() as tx:
+            known = await tx.lock_payment("p1")
+            await tx.save_payment(attrs.evolve(known, user_id="u1"))
+            assert (await tx.lock_payment("p1")).user_id == "u1"
+
+    @scenario
+    async def test_an_unknown_payment_is_told_apart(self, world: StoreWorld) -> None:
+        """Locking, saving or naming a payment that was never stored raises LookupError, and stores nothing."""
+        store = await world.open()
+        actions: list[Callable[..., object]] = [
+            lambda tx: tx.lock_payment("nobody"),
+            lambda tx: tx.save_payment(payment("nobody")),
+            lambda tx: tx.add_refs("nobody", [Ref("charge", "ch_1")]),
+        ]
+        told = 0
+        for action in actions:
+            try:
+                async with store.transaction() as tx:
+                    await action(tx)  # type: ignore[misc]
+            except LookupError:
+                told += 1
+        assert told == len(actions)
+        assert await store.find_payment([Ref("charge", "ch_1")], account=None, livemode=False) is None
+
+    @scenario
+    async def test_saving_writes_every_field(self, world: StoreWorld) -> None:
+        """Whatever changed is there afterwards, also where it became None."""
+        store = await world.open()
+        full = full_payment("p1")
+        bare = attrs.evolve(payment("p1", account="acct_1", livemode=True), origin="foreign")
+        await store.add_payment(bare)
+        for version in (full, bare, full):
+            async with store.transaction() as tx:
+                await tx.lock_payment("p1")
+                await tx.save_payment(version)
+            assert await store.payment("p1") == version
+
+    @scenario
+    async def test_names_that_are_taken_stay_as_they_are(self, world: StoreWorld) -> None:
+        """Adding a name that another payment has, or this one already, changes nothing and is no error."""
+        store = await world.open()
+        await store.adopt(payment("p1"), [Ref("session", "cs_1")])
+        await store.adopt(payment("p2"), [Ref("session", "cs_2")])
+        for _ in range(2):
+            async with store.transaction() as tx:
+                await tx.add_refs("p2", [Ref("session", "cs_1"), Ref("session", "cs_2"), Ref("charge", "ch_2")])
+        for stripe_id, kind, expected in (("cs_1", "session", "p1"), ("cs_2", "session", "p2")):
+            found = await store.find_payment([Ref(kind, stripe_id)], account=None, livemode=False)  # type: ignore[arg-type]
+            assert found is not None
+            assert found.payment_id == expected
+        found = await store.find_payment([Ref("charge", "ch_2")], account=None, livemode=False)
+        assert found is not None
+        assert found.payment_id == "p2"
+
+    @scenario
+    async def test_a_fact_is_recorded_once(self, world: StoreWorld) -> None:
+        """Payment, transition and discriminator together are the fact; the same again is refused, another is not."""
+        store = await world.open()
+        for payment_id in ("p1", "p2"):
+            await store.add_payment(payment(payment_id))
+        facts = [(payment_id, name, part) for payment_id in ("p1", "p2") for name in ("a", "b") for part in ("", "c")]
+        async with store.transaction() as tx:
+            assert all([await tx.record(*fact, "event-1") for fact in facts])
+            assert not any([await tx.record(*fact, "event-2") for fact in facts])
+        async with store.transaction() as tx:
+            assert not any([await tx.record(*fact, "event-3") for fact in facts])
+
+    @scenario
+    async def test_of_those_who_record_at_the_same_time_one_does(self, world: StoreWorld) -> None:
+        """Under the payment's lock exactly one of eight records the fact, and its event alone goes out."""
+        stores = [await world.open() for _ in range(4)]
+        await stores[0].add_payment(payment("p1"))
+
+        async def settle(store: Store) -> bool:
+            async with store.transaction() as tx:
+                await tx.lock_payment("p1")
+                await world.breathe()
+                first = await tx.record("p1", "settled", "", "fact-1")
+                if first:
+                    await tx.enqueue([outgoing("fact-1")])
+                return first
+
+        assert sorted(await world.together(*map(settle, stores * 2))) == [False] * 7 + [True]
+        assert len(await stores[0].recent_events(10)) == 1
+
+    @scenario
+    async def test_recording_without_the_lock_is_still_once(self, world: StoreWorld) -> None:
+        """Who comes second is told so, or has to try again; never are there two."""
+        stores = [await world.open() for _ in range(4)]
+        await stores[0].add_payment(payment("p1"))
+
+        async def settle(store: Store) -> bool:
+            try:
+                async with store.transaction() as tx:
+                    first = await tx.record("p1", "settled", "", "fact-1")
+                    await world.breathe()
+            except StoreUnavailable:
+                return False
+            return first
+
+        assert sum(await world.together(*map(settle, stores))) == 1
+
+    @scenario
+    async def test_outgoing_events_are_shown_newest_first(self, world: StoreWorld) -> None:
+        """In the order in which they were put in, across transactions and within one."""
+        store = await world.open()
+        for first in (0, 3):
+            async with store.transaction() as tx:
+                await tx.enqueue([outgoing(f"e{number}", payload=str(number)) for number in range(first, first + 3)])
+        assert await store.recent_events(4) == ["5", "4", "3", "2"]
+        assert len(await store.recent_events(100)) == 6
+
+    @scenario
+    async def test_an_outgoing_event_goes_in_once(self, world: StoreWorld) -> None:
+        """A second row of one event id is a mistake that must not pass: the transaction fails."""
+        store = await world.open()
+        failed = False
+        try:
+            for _ in range(2):
+                async with store.transaction() as tx:
+                    await tx.enqueue([outgoing("e1")])
+        except StoreUnavailable:
+            failed = True
+        assert failed
+        assert len(await store.recent_events(10)) == 1
+
+    @scenario
+    async def test_flushing_nothing_is_fine(self, world: StoreWorld) -> None:
+        """A handler that never touched the session leaves nothing to send."""
+        store = await world.open()
+        async with store.transaction() as tx:
+            await tx.flush()
+        assert await store.recent_events(10) == []

@@ -1,0 +1,128 @@
+"""The webhook dispatcher alone: for any framework or none, with no database and no other part of the library.
+
+It checks the signature, reads the event and calls handlers in the order of their registration. It keeps no memory: an
+event that is delivered twice is dispatched twice. Stripe delivers at least once, so handlers that have effects either
+make them idempotent by `event.id`, or belong on `Payments`, which has an inbox.
+
+```python
+dispatcher = WebhookDispatcher(secrets=["whsec_…"])
+
+@dispatcher.on("payment_intent.payment_failed")
+def failed(event): ...
+
+dispatcher.dispatch(body, signature_header)
+```
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from attrs import frozen
+
+from .domain.events import StripeEvent
+from .domain.signature import TOLERANCE_S, check_signature
+from .domain.stripe_event import read_event
+from .errors import ConfigurationError, InvalidSignature, MalformedEvent
+from .settings import checked_webhook_secrets
+
+H = TypeVar("H", bound=Callable[..., Any])
+Now = Callable[[], datetime]
+
+__all__ = [
+    "AsyncWebhookDispatcher",
+    "Dispatched",
+    "InvalidSignature",
+    "MalformedEvent",
+    "StripeEvent",
+    "WebhookDispatcher",
+]
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@frozen
+class Dispatched:
+    """What became of a delivery: the event, and how many handlers ran (0 for a type nobody registered)."""
+
+    event: StripeEvent
+    handlers: int
+
+    @property
+    def handled(self) -> bool:
+        """Whether any handler ran."""
+        return self.handlers > 0
+
+
+class _Dispatcher:
+    """What both worlds share: secrets, registration, verification."""
+
+    def __init__(self, secrets: Sequence[str], *, tolerance_s: int = TOLERANCE_S, now: Now = _utc_now) -> None:
+        if isinstance(secrets, str):
+            raise ConfigurationError("secrets is a list of signing secrets: secrets=['whsec_…'].")
+        if tolerance_s < 1:
+            raise ConfigurationError("tolerance_s must be at least 1: without it a recorded webhook could be replayed.")
+        self._secrets = checked_webhook_secrets(secrets)
+        self._tolerance_s = tolerance_s
+        self._now = now
+        self._handlers: dict[str, list[Callable[..., Any]]] = {}
+
+    def on(self, event_type: str) -> Callable[[H], H]:
+        """A decorator that registers a handler for a Stripe event type, or for `*`, every type."""
+
+        def register(handler: H) -> H:
+            self._check(handler)
+            self._handlers.setdefault(event_type, []).append(handler)
+            return handler
+
+        return register
+
+    def _check(self, handler: Callable[..., Any]) -> None:
+        """Refuse a handler that this dispatcher cannot run."""
+
+    def _verified(self, body: bytes | str, signature: str | None) -> tuple[StripeEvent, list[Callable[..., Any]]]:
+        raw = body.encode() if isinstance(body, str) else bytes(body)
+        check_signature(
+            raw, signature, self._secrets, now_s=int(self._now().timestamp()), tolerance_s=self._tolerance_s
+        )
+        event = read_event(raw)
+        return event, [*self._handlers.get(event.type, ()), *self._handlers.get("*", ())]
+
+
+class WebhookDispatcher(_Dispatcher):
+    """Dispatches on the caller's thread."""
+
+    def dispatch(self, body: bytes | str, signature: str | None) -> Dispatched:
+        """Verify, read and hand the event to its handlers; what was done.
+
+        `body` is the raw request body, `signature` the `Stripe-Signature` header. Raises InvalidSignature,
+        MalformedEvent, or the first handler's own error, after which no further handler runs.
+        """
+        event, handlers = self._verified(body, signature)
+        for handler in handlers:
+            handler(event)
+        return Dispatched(event, len(handlers))
+
+    def _check(self, handler: Callable[..., Any]) -> None:
+        if inspect.iscoroutinefunction(handler):
+            raise ConfigurationError(
+                f"{handler.__qualname__} is an async function; use AsyncWebhookDispatcher, or make it a plain one."
+            )
+
+
+class AsyncWebhookDispatcher(_Dispatcher):
+    """Dispatches on the running event loop. Handlers may be plain functions, which then run on the loop: keep them short."""
+
+    async def dispatch(self, body: bytes | str, signature: str | None) -> Dispatched:
+        """As `WebhookDispatcher.dispatch`, awaited."""
+        event, handlers = self._verified(body, signature)
+        for handler in handlers:
+            result = handler(event)
+            if isinstance(result, Awaitable):
+                await result
+        return Dispatched(event, len(handlers))

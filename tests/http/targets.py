@@ -1,0 +1,185 @@
+"""What the black-box suite talks to: two test clients and two real server processes, all in the same words."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import httpx2
+from attrs import frozen
+from starlette.testclient import TestClient
+
+from payments_core import AsyncPayments, Payments
+from payments_core.domain.signature import sign
+from payments_core.http.messages import Headers
+from payments_core.settings import Settings
+from tests.http.apps import PREFIX, fastapi_app, flask_app
+
+ROOT = Path(__file__).resolve().parents[2]
+WEBHOOK_SECRET = "whsec_a_secret_of_the_black_box_suite"
+START_DEADLINE_S = 30.0
+SERVERS = {
+    "uvicorn": ["-m", "uvicorn", "tests.http.apps:fastapi_app", "--factory", "--host", "127.0.0.1", "--port"],
+    "gunicorn": ["-m", "gunicorn", "tests.http.apps:flask_app()", "-k", "gthread", "--threads", "8", "--no-control-socket", "-b"],
+}
+
+
+@frozen
+class Answer:
+    """A reply as it came."""
+
+    status: int
+    headers: Headers
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    @property
+    def code(self) -> str | None:
+        return self.json.get("code")
+
+
+class Send(Protocol):
+    def __call__(self, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> Answer: ...
+
+
+@frozen
+class Target:
+    """A running application. `address` and `pid` are those of a server process."""
+
+    name: str
+    send: Send
+    address: tuple[str, int] | None = None
+    pid: int | None = None
+
+    def request(self, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None) -> Answer:
+        """Any request under the prefix."""
+        return self.send(method, PREFIX + path, body, headers or {})
+
+    def post(self, path: str, body: object, **headers: str) -> Answer:
+        """A JSON request; bytes are sent as they are."""
+        raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+        return self.request("POST", path, raw, {"Content-Type": "application/json", **headers})
+
+    def webhook(self, body: bytes, signature: str | None = None, **headers: str) -> Answer:
+        """An event, signed now by the suite's secret unless a signature is given; an empty one is left out."""
+        if signature is None:
+            signature = sign(body, WEBHOOK_SECRET, timestamp_s=int(time.time()))
+        if signature:
+            headers["Stripe-Signature"] = signature
+        return self.request("POST", "/webhooks/stripe", body, {"Content-Type": "application/json", **headers})
+
+
+def environment(stripe: str, folder: Path) -> dict[str, str]:
+    """The variables of a deployment that takes `stripe` for Stripe."""
+    return {
+        "STRIPE_SECRET_KEY": "sk_test_blackbox",
+        "STRIPE_WEBHOOK_SECRET": WEBHOOK_SECRET,
+        "STRIPE_API_BASE": stripe,
+        "PAYMENTS_DATABASE_URL": f"sqlite:///{folder / 'payments.db'}",
+    }
+
+
+def settings(stripe: str, folder: Path) -> Settings:
+    """The same as settings."""
+    return Settings.of(**{name.lower(): value for name, value in environment(stripe, folder).items()})
+
+
+@contextlib.contextmanager
+def opened(name: str, stripe: str, folder: Path) -> Iterator[Target]:
+    """The target of that name, running."""
+    if name == "fastapi":
+        with in_fastapi(AsyncPayments(settings(stripe, folder))) as target:
+            yield target
+    elif name == "flask":
+        with in_flask(Payments(settings(stripe, folder))) as target:
+            yield target
+    else:
+        with _served(name, stripe, folder) as target:
+            yield target
+
+
+@contextlib.contextmanager
+def in_fastapi(payments: AsyncPayments) -> Iterator[Target]:
+    """FastAPI's test client, with the application's lifespan."""
+    with TestClient(fastapi_app(payments), follow_redirects=False) as client:
+        yield Target("fastapi", _by_httpx(client))
+
+
+@contextlib.contextmanager
+def in_flask(payments: Payments) -> Iterator[Target]:
+    """Flask's test client."""
+    client = flask_app(payments).test_client()
+
+    def send(method: str, path: str, body: bytes, headers: Mapping[str, str]) -> Answer:
+        reply = client.open(path, method=method, data=body, headers=dict(headers))
+        return Answer(reply.status_code, Headers(reply.headers.items()), reply.get_data())
+
+    try:
+        yield Target("flask", send)
+    finally:
+        payments.close()
+
+
+@contextlib.contextmanager
+def _served(name: str, stripe: str, folder: Path) -> Iterator[Target]:
+    port = free_port()
+    command = [sys.executable, *SERVERS[name], str(port) if name == "uvicorn" else f"127.0.0.1:{port}"]
+    log = folder / "server.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env={**os.environ, **environment(stripe, folder)},
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        with httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=30, trust_env=False) as client:
+            _await(client, process, log)
+            yield Target(name, _by_httpx(client), ("127.0.0.1", port), process.pid)
+    finally:
+        process.terminate()
+        try:
+            process.wait(START_DEADLINE_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def free_port() -> int:
+    """A loopback port that nobody has now."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+    return port
+
+
+def _await(client: httpx2.Client, process: subprocess.Popen[bytes], log: Path) -> None:
+    """Wait until the server answers, or say what it said instead."""
+    deadline = time.monotonic() + START_DEADLINE_S
+    while time.monotonic() < deadline:
+        assert process.poll() is None, log.read_text()
+        with contextlib.suppress(httpx2.TransportError):
+            if client.get(f"{PREFIX}/health").status_code == 200:
+                return
+        time.sleep(0.05)
+    raise AssertionError(f"no answer within {START_DEADLINE_S} s:\n{log.read_text()}")
+
+
+def _by_httpx(client: httpx2.Client) -> Send:
+    def send(method: str, path: str, body: bytes, headers: Mapping[str, str]) -> Answer:
+        reply = client.request(method, path, content=body, headers=dict(headers))
+        return Answer(reply.status_code, Headers(reply.headers.multi_items()), reply.content)
+
+    return send
