@@ -70,8 +70,35 @@ _HOMES: Final = {
     "__version__": "_version",
 }
 
-__all__ = [  # noqa: PLE0604 - the names are those of the table above
-    *sorted(_HOMES),
+__all__ = [
+    "AsyncPayments",
+    "Cart",
+    "CheckoutExpired",
+    "CheckoutRequest",
+    "CheckoutSession",
+    "ConfigurationError",
+    "Discrepancy",
+    "InvalidRequest",
+    "InvalidSignature",
+    "Line",
+    "MalformedEvent",
+    "Money",
+    "PaymentFailed",
+    "PaymentSuccessful",
+    "Payments",
+    "PaymentsError",
+    "PriceClaim",
+    "PriceVerificationError",
+    "Product",
+    "SessionNotFound",
+    "SessionStatus",
+    "Settings",
+    "StoreUnavailable",
+    "StripeError",
+    "StripeEvent",
+    "StripeUnavailable",
+    "Transaction",
+    "__version__",
 ]
 
 

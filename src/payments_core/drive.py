@@ -11,6 +11,7 @@ payment that silently stopped half-way.
 from __future__ import annotations
 
 from collections.abc import Coroutine
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from .errors import FlowSuspendedError
@@ -28,12 +29,10 @@ def run_blocking(flow: Coroutine[Any, Any, T]) -> T:
     except StopIteration as done:
         result: T = done.value
         return result
-    name = flow.__qualname__
-    try:
+    name = getattr(flow, "__qualname__", type(flow).__name__)
+    # A `finally` that awaits again answers the close with RuntimeError; the suspension is the news, not that.
+    with suppress(RuntimeError):
         flow.close()
-    except RuntimeError:
-        # A `finally` that awaits again answers the close with RuntimeError; the suspension is the news, not that.
-        pass
     raise FlowSuspendedError(
         f"{name} waited for an event loop (on {type(waited_for).__name__}) in the synchronous facade: an adapter or "
         "handler there is asynchronous. Use AsyncPayments, or give Payments blocking parts and plain functions."

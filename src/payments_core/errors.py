@@ -74,8 +74,10 @@ class ConfigurationError(PaymentsError):
 
 
 class FlowSuspendedError(PaymentsError):
-    """A flow driven without an event loop tried to wait. Names the flow; the cause is an asynchronous adapter
-    or handler in the synchronous facade."""
+    """A flow driven without an event loop tried to wait.
+
+    Names the flow; the cause is an asynchronous adapter or handler in the synchronous facade.
+    """
 
 
 class InvalidRequest(PaymentsError):
@@ -171,8 +173,11 @@ class MethodNotAllowed(PaymentsError):
 
 
 class InvalidSignature(PaymentsError):
-    """The webhook was not signed by a secret of ours, or not now. `cause` is for logs and metrics only: the caller
-    is told the same for every cause, so that the reply teaches a forger nothing."""
+    """The webhook was not signed by a secret of ours, or not now.
+
+    `cause` is for logs and metrics only: the caller is told the same for every cause, so that the reply teaches a
+    forger nothing.
+    """
 
     kind = "invalid_signature"
     title = "Invalid signature"
@@ -234,8 +239,11 @@ class RateLimited(PaymentsError):
 
 
 class StripeError(PaymentsError):
-    """Stripe refused a request of ours or failed. `code` is Stripe's own error code where it gave one,
-    `request_id` names the request in Stripe's Dashboard, `param` the parameter Stripe complained about."""
+    """Stripe refused a request of ours or failed.
+
+    `code` is Stripe's own error code where it gave one, `request_id` names the request in Stripe's Dashboard, `param`
+    the parameter Stripe complained about.
+    """
 
     kind = "stripe_error"
     title = "Stripe error"

@@ -11,29 +11,39 @@ Stripe's minor unit is *not* ISO 4217's. The table below follows https://docs.st
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import Context, Decimal
 from functools import total_ordering
 from typing import Final
 
 from attrs import field, frozen
 
-ZERO_DECIMAL: Final = frozenset("bif clp djf gnf jpy kmf krw mga pyg rwf vnd vuv xaf xof xpf".split())
-THREE_DECIMAL: Final = frozenset("bhd jod kwd omr tnd".split())
+
+def _codes(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+ZERO_DECIMAL: Final = _codes("bif clp djf gnf jpy kmf krw mga pyg rwf vnd vuv xaf xof xpf")
+THREE_DECIMAL: Final = _codes("bhd jod kwd omr tnd")
 #: Two digits in the API, of which both must be zero.
-WHOLE_UNITS_IN_HUNDREDTHS: Final = frozenset(("isk", "ugx"))
-TWO_DECIMAL: Final = frozenset(
+WHOLE_UNITS_IN_HUNDREDTHS: Final = _codes("isk ugx")
+TWO_DECIMAL: Final = _codes(
     """
     usd aed afn all amd ang aoa ars aud awg azn bam bbd bdt bgn bmd bnd bob brl bsd bwp byn bzd cad cdf chf cny cop
     crc cve czk dkk dop dzd egp etb eur fjd fkp gbp gel gip gmd gtq gyd hkd hnl htg huf idr ils inr jmd kes kgs khr
     kyd kzt lak lbp lkr lrd lsl mad mdl mkd mmk mnt mop mur mvr mwk mxn myr mzn nad ngn nio nok npr nzd pab pen pgk
     php pkr pln qar ron rsd rub sar sbd scr sek sgd shp sle sos srd std szl thb tjs top try ttd twd tzs uah uyu uzs
     wst xcd xcg yer zar zmw
-    """.split()
+    """
 )
 CURRENCIES: Final = ZERO_DECIMAL | THREE_DECIMAL | WHOLE_UNITS_IN_HUNDREDTHS | TWO_DECIMAL
 
 #: Stripe takes amounts of up to twelve digits (cards; other methods fewer, which Stripe itself checks).
 MAX_AMOUNT_MINOR: Final = 999_999_999_999
+_TOO_LARGE: Final = "the amount is larger than Stripe accepts (twelve digits)"
+
+#: More digits than any amount has; beyond it a number is refused before it is computed with.
+_MAX_DIGITS: Final = 40
+_EXACT: Final = Context(prec=2 * _MAX_DIGITS)
 
 
 class InvalidAmount(ValueError):
@@ -66,7 +76,7 @@ def _is_currency_code(_: object, __: object, value: str) -> None:
         raise InvalidAmount("a currency is three lower-case letters, as usd")
 
 
-def _is_whole(_: object, __: object, value: object) -> None:
+def _is_whole(_: object, __: object, value: int) -> None:
     if type(value) is not int:
         raise InvalidAmount(f"minor units are a whole number, not {type(value).__name__}")
 
@@ -88,7 +98,7 @@ class Money:
 
         Raises InvalidAmount for more digits than the currency has, a non-finite number, or one too large for Stripe.
         """
-        if isinstance(major, bool) or not isinstance(major, (Decimal, int)):
+        if isinstance(major, bool) or not isinstance(major, (Decimal, int)):  # pyright: ignore[reportUnnecessaryIsInstance] - callers err
             raise InvalidAmount("an amount is a Decimal or an int, never a float or a string")
         digits = exponent(currency)
         minor = _scaled(Decimal(major), digits)
@@ -98,7 +108,7 @@ class Money:
         if minor % step:
             raise InvalidAmount(_step_message(currency))
         if abs(minor) > MAX_AMOUNT_MINOR:
-            raise InvalidAmount("the amount is larger than Stripe accepts (twelve digits)")
+            raise InvalidAmount(_TOO_LARGE)
         return cls(minor, currency)
 
     @property
@@ -127,27 +137,18 @@ class Money:
 
 
 def _scaled(major: Decimal, digits: int) -> int | None:
-    """`major` times ten to the `digits`, or None when that is not whole or absurdly large."""
+    """`major` times ten to the `digits`, or None when that is not whole."""
     if not major.is_finite():
         return None
-    sign, coefficient, power = major.as_tuple()
-    assert isinstance(power, int)
-    if major == 0:
-        return 0
     # Bounded before any arithmetic: 1e400 must not become a number of four hundred digits.
-    if major.adjusted() + digits > 30:
-        raise InvalidAmount("the amount is larger than Stripe accepts (twelve digits)")
-    value = int("".join(map(str, coefficient)))
-    shift = power + digits
-    if shift < 0:
-        if len(coefficient) > 60 + digits:
-            return None
-        value, rest = divmod(value, 10 ** min(-shift, 200))
-        if rest:
-            return None
-    else:
-        value *= 10**shift
-    return -value if sign else value
+    if major and not -_MAX_DIGITS < major.adjusted() < _MAX_DIGITS:
+        if major.adjusted() > 0:
+            raise InvalidAmount(_TOO_LARGE)
+        return None
+    if len(major.as_tuple().digits) > _MAX_DIGITS:
+        return None
+    scaled = major.scaleb(digits, _EXACT)
+    return int(scaled) if scaled == scaled.to_integral_value(context=_EXACT) else None
 
 
 def _step_message(currency: str) -> str:

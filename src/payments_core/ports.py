@@ -1,4 +1,6 @@
-"""What the flows need of the world. Each port's docstring is its list of obligations; the contract suites in
+"""What the flows need of the world.
+
+Each port's docstring is its list of obligations; the contract suites in
 `payments_core.testing.contracts` have a test for each.
 
 Every method is `async def`. An adapter says by `io` which world it serves: `"blocking"` adapters never suspend (they
@@ -37,20 +39,23 @@ class Transaction(Protocol):
     """
 
     @property
-    def session(self) -> Any:
+    def session(self) -> Any:  # noqa: ANN401 - one name for two worlds: see above
         """An SQLAlchemy session bound to the transaction, made on first use."""
         ...
 
     @property
-    def connection(self) -> Any:
+    def connection(self) -> Any:  # noqa: ANN401
         """The SQLAlchemy connection that carries the transaction."""
         ...
 
 
 @frozen
 class OutboxRow:
-    """An outgoing event. `key` orders: rows of one key are published in the order they were committed.
-    `payload` is the event's JSON text, `occurred_at` aware UTC."""
+    """An outgoing event.
+
+    `key` orders: rows of one key are published in the order they were committed. `payload` is the event's JSON text,
+    `occurred_at` aware UTC.
+    """
 
     event_id: str
     type: str
@@ -63,8 +68,11 @@ class OutboxRow:
 
 @frozen
 class StoreHealth:
-    """How far behind the work is. `oldest_unhandled_s` is 0 with nothing waiting; dead letters are not waiting.
-    `outbox_backlog` counts rows that a broker is owed; without a broker it is 0."""
+    """How far behind the work is.
+
+    `oldest_unhandled_s` is 0 with nothing waiting; dead letters are not waiting. `outbox_backlog` counts rows that a
+    broker is owed; without a broker it is 0.
+    """
 
     oldest_unhandled_s: float
     dead_letters: int
@@ -121,8 +129,9 @@ class Store(Protocol):
 
     - `receive` returns only when the row is durable: committed and synced to disk. It returns False, and changes
       nothing, for an event id that is already there for that account and mode.
-    - `claim` gives each due event to one caller only, for `lease_s` seconds by the database's clock, counts the attempt,
-      and raises the token. Due are ready events, parked ones whose time has come and leased ones whose lease ran out.
+    - `claim` gives each due event to one caller only, for `lease_s` seconds by the database's clock, counts the
+      attempt, and raises the token. Due are ready events, parked ones whose time has come and leased ones whose
+      lease ran out.
     - No two events with the same lane are leased at once: not by two claims, and not by `assign_lane`.
     - `assign_lane`, `let_go` and `bury` return False, and change nothing, when the token is not current. `assign_lane`
       also returns False when another event of the lane is leased; the caller lets go.

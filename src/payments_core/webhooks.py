@@ -116,7 +116,7 @@ class WebhookDispatcher(_Dispatcher):
 
 
 class AsyncWebhookDispatcher(_Dispatcher):
-    """Dispatches on the running event loop. Handlers may be plain functions, which then run on the loop: keep them short."""
+    """Dispatches on the running event loop, where plain handlers run too: keep them short."""
 
     async def dispatch(self, body: bytes | str, signature: str | None) -> Dispatched:
         """As `WebhookDispatcher.dispatch`, awaited."""

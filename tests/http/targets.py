@@ -145,7 +145,10 @@ def _served(name: str, stripe: str, folder: Path) -> Iterator[Target]:
             stderr=subprocess.STDOUT,
         )
     try:
-        with httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=30, trust_env=False) as client:
+        # A connection each: a server may close one whose request body it did not read (after a 413).
+        limits = httpx2.Limits(max_keepalive_connections=0)
+        address = f"http://127.0.0.1:{port}"
+        with httpx2.Client(base_url=address, timeout=30, trust_env=False, limits=limits) as client:
             _await(client, process, log)
             yield Target(name, _by_httpx(client), ("127.0.0.1", port), process.pid)
     finally:

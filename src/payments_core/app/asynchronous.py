@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -18,6 +18,7 @@ from payments_core.ports import Clock, Gateway, Handler, Store
 from payments_core.settings import Settings
 
 if TYPE_CHECKING:
+    from payments_core.adapters.sql.handle import SessionFactory
     from payments_core.http.messages import HttpReply, HttpRequest
     from payments_core.http.routes import Route
 
@@ -39,7 +40,7 @@ class AsyncPayments:
         store: Store | None = None,
         gateway: Gateway | None = None,
         http_client: object | None = None,
-        session_factory: Any = None,
+        session_factory: SessionFactory | None = None,
         clock: Clock = utc_now,
     ) -> None:
         self._runner = TaskRunner()
@@ -107,12 +108,16 @@ class AsyncPayments:
         if self._started:
             return
         async with self._starting:
-            if self._started:
+            if self._is_started():
                 return
             await self.core.store.prepare()
             announce(self.core.settings)
             self._runner.start(self.core.run_due, self.core.store.next_due_s)
             self._started = True
+
+    def _is_started(self) -> bool:
+        """Looked at anew: another task may have started while this one waited for the lock."""
+        return self._started
 
     async def close(self) -> None:
         """Let the event in hand end, and give back every connection."""
@@ -120,9 +125,10 @@ class AsyncPayments:
         await self.core.gateway.close()
         await self.core.store.close()
         self._started = False
+        self._starting = asyncio.Lock()
 
     @asynccontextmanager
-    async def lifespan(self) -> AsyncIterator[None]:
+    async def lifespan(self) -> AsyncGenerator[None]:
         """Started on entry, closed on exit. The FastAPI router carries this."""
         await self.start()
         try:
@@ -131,14 +137,14 @@ class AsyncPayments:
             await self.close()
 
 
-def _store(settings: Settings, session_factory: Any, clock: Clock) -> Store:
+def _store(settings: Settings, session_factory: SessionFactory | None, clock: Clock) -> Store:
     from payments_core.adapters.sql import async_store
 
     url = settings.payments_database_url.get_secret_value()
     return async_store(url, clock=clock, owes_broker=bool(settings.kafka_brokers), session_factory=session_factory)
 
 
-def _gateway(settings: Settings, http_client: Any) -> Gateway:
+def _gateway(settings: Settings, http_client: object | None) -> Gateway:
     from payments_core.adapters.stripe import async_gateway
 
     return async_gateway(settings, http_client=http_client)

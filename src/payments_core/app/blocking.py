@@ -21,6 +21,7 @@ from payments_core.ports import Clock, Gateway, Handler, Store
 from payments_core.settings import Settings
 
 if TYPE_CHECKING:
+    from payments_core.adapters.sql.handle import SessionFactory
     from payments_core.http.messages import HttpReply, HttpRequest
     from payments_core.http.routes import Route
 
@@ -43,7 +44,7 @@ class Payments:
         store: Store | None = None,
         gateway: Gateway | None = None,
         http_client: object | None = None,
-        session_factory: Any = None,
+        session_factory: SessionFactory | None = None,
         clock: Clock = utc_now,
     ) -> None:
         self._runner = ThreadRunner()
@@ -140,14 +141,14 @@ def _close_at_exit(reference: weakref.ref[Payments]) -> None:
         payments.close()
 
 
-def _store(settings: Settings, session_factory: Any, clock: Clock) -> Store:
+def _store(settings: Settings, session_factory: SessionFactory | None, clock: Clock) -> Store:
     from payments_core.adapters.sql import blocking_store
 
     url = settings.payments_database_url.get_secret_value()
     return blocking_store(url, clock=clock, owes_broker=bool(settings.kafka_brokers), session_factory=session_factory)
 
 
-def _gateway(settings: Settings, http_client: Any) -> Gateway:
+def _gateway(settings: Settings, http_client: object | None) -> Gateway:
     from payments_core.adapters.stripe import blocking_gateway
 
     return blocking_gateway(settings, http_client=http_client)

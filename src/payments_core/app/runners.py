@@ -48,6 +48,8 @@ class TaskRunner:
     def start(self, run_due: Callable[[], Awaitable[int]], next_due_s: Callable[[], Awaitable[float | None]]) -> None:
         """Begin on the running loop, in an empty context: no request's trace covers the runner's work."""
         context = contextvars.Context()
+        # A new event: the old one may be bound to a loop that is closed.
+        self._work = asyncio.Event()
         self._stopping = False
         self._task = asyncio.get_running_loop().create_task(self._run(run_due, next_due_s), context=context)
 
@@ -92,7 +94,7 @@ class ThreadRunner:
 
     async def pause(self, seconds: float) -> None:
         """See Waiter."""
-        time.sleep(seconds)
+        time.sleep(seconds)  # noqa: ASYNC251 - the blocking world's port: it is meant to hold the thread
 
     def monotonic_s(self) -> float:
         """See Waiter."""

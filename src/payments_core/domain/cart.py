@@ -6,7 +6,7 @@ payment's row, and what settlement is later compared with.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, Literal, TypeAlias
 
 from attrs import field, frozen
@@ -35,11 +35,15 @@ class Line:
         return self.unit * self.quantity
 
 
+def _lines(lines: Iterable[Line]) -> tuple[Line, ...]:
+    return tuple(lines)
+
+
 @frozen
 class Cart:
     """The lines of one purchase, all in one currency."""
 
-    lines: tuple[Line, ...] = field(converter=tuple)
+    lines: tuple[Line, ...] = field(converter=_lines)
 
     @property
     def currency(self) -> str:
@@ -63,7 +67,7 @@ class CheckoutRequest:
     success_url: str
     cancel_url: str | None = None
     customer_email: str | None = field(default=None, repr=False)
-    metadata: Mapping[str, str] = field(factory=dict, repr=False)
+    metadata: Mapping[str, str] = field(factory=dict[str, str], repr=False)
     ui_mode: UiMode = "hosted_page"
 
 
@@ -112,8 +116,11 @@ def cart_from_json(document: Mapping[str, Any]) -> Cart:
 
 @frozen
 class SessionStatus:
-    """What a success page needs to know. `status` is Stripe's (`open`, `complete`, `expired`), `payment_status` too
-    (`paid`, `unpaid`, `no_payment_required`); `amount_total` is None where Stripe states none yet."""
+    """What a success page needs to know.
+
+    `status` is Stripe's (`open`, `complete`, `expired`), `payment_status` too (`paid`, `unpaid`,
+    `no_payment_required`); `amount_total` is None where Stripe states none yet.
+    """
 
     session_id: str
     status: str

@@ -1,8 +1,8 @@
 """What is sent to Stripe to open a checkout, and where the buyer may be sent afterwards.
 
-Parameters follow API version 2026-10-28.endive (https://docs.stripe.com/api/checkout/sessions/create). Our own id of the
-payment goes on the session *and* into `payment_intent_data.metadata`: Stripe makes the payment intent late and copies
-that one, so the intent's news finds its payment even when it overtakes the session's.
+Parameters follow API version 2026-10-28.endive (https://docs.stripe.com/api/checkout/sessions/create). Our own id
+of the payment goes on the session *and* into `payment_intent_data.metadata`: Stripe makes the payment intent late
+and copies that one, so the intent's news finds its payment even when it overtakes the session's.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def session_params(request: CheckoutRequest, payment: Payment, *, app: str | Non
 
 
 def check_metadata(metadata: Mapping[str, str], *, has_user: bool) -> None:
-    """Raise InvalidRequest for metadata over Stripe's limits (https://docs.stripe.com/metadata) or with keys of ours."""
+    """Raise InvalidRequest for metadata over Stripe's limits (docs.stripe.com/metadata) or with keys of ours."""
     problems = [
         FieldProblem(f"metadata.{key[:MAX_METADATA_KEY_CHARS]}", problem)
         for key, value in metadata.items()

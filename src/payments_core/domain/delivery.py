@@ -81,7 +81,7 @@ def retry_delay_s(attempt: int, fraction: float) -> float:
     `fraction` is a random number in [0, 1). Full jitter (AWS Architecture Blog, "Exponential backoff and jitter")
     spreads a crowd of failures over the whole window instead of moving it as a crowd.
     """
-    ceiling_s = min(MAX_DELAY_S, BASE_DELAY_S * DELAY_GROWTH**attempt)
+    ceiling_s: int = min(MAX_DELAY_S, BASE_DELAY_S * DELAY_GROWTH**attempt)
     return max(1.0, ceiling_s * fraction)
 
 

@@ -74,8 +74,10 @@ class DomainEvent:
 
 @frozen(kw_only=True)
 class PaymentSuccessful(DomainEvent):
-    """The payment is settled: the money is Stripe's word, not a promise. Once per payment (per invoice for
-    subscriptions). `products` is empty for a payment of which no lines are known."""
+    """The payment is settled: the money is Stripe's word, not a promise.
+
+    Once per payment (per invoice for subscriptions). `products` is empty for a payment of which no lines are known.
+    """
 
     type: ClassVar[str] = "payment.successful"
 
@@ -97,8 +99,11 @@ class PaymentSuccessful(DomainEvent):
 
 @frozen(kw_only=True)
 class PaymentFailed(DomainEvent):
-    """One attempt to pay was declined. It does not end the payment: the buyer may try again. `reason` is the decline
-    code, else the error code, else its type."""
+    """One attempt to pay was declined.
+
+    It does not end the payment: the buyer may try again. `reason` is the decline code, else the error code, else its
+    type.
+    """
 
     type: ClassVar[str] = "payment.failed"
 
@@ -150,8 +155,11 @@ def isoformat_utc(moment: datetime) -> str:
 
 @frozen
 class StripeEvent:
-    """A Stripe event for raw handlers. `object` is the event's `data.object`, exactly as Stripe sent it (plain
-    dictionaries, amounts in minor units, fractions as Decimal). `created_s` is Unix seconds."""
+    """A Stripe event for raw handlers.
+
+    `object` is the event's `data.object`, exactly as Stripe sent it (plain dictionaries, amounts in minor units,
+    fractions as Decimal). `created_s` is Unix seconds.
+    """
 
     id: str
     type: str
@@ -160,7 +168,7 @@ class StripeEvent:
     livemode: bool | None = None
     created_s: int | None = None
     api_version: str | None = None
-    previous_attributes: Mapping[str, Any] = field(factory=dict, repr=False)
+    previous_attributes: Mapping[str, Any] = field(factory=dict[str, Any], repr=False)
 
     @property
     def event_id(self) -> str:

@@ -28,7 +28,7 @@ class CatalogPrice:
     """
 
     price_id: str
-    units: Mapping[str, int] = field(factory=dict)
+    units: Mapping[str, int] = field(factory=dict[str, int])
     sellable: bool = True
     reason: str | None = None
 

@@ -14,7 +14,7 @@ from typing import Final, TypeAlias, cast
 
 from ..errors import MalformedJson
 
-Json: TypeAlias = "str | int | Decimal | bool | None | list[Json] | dict[str, Json]"
+Json: TypeAlias = "str | int | Decimal | bool | list[Json] | dict[str, Json] | None"
 
 MAX_DEPTH: Final = 32
 _MAX_DIGITS: Final = 40

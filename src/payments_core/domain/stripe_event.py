@@ -43,8 +43,10 @@ def read_event(body: bytes) -> StripeEvent:
 
 
 def mode_problem(event: StripeEvent, *, livemode: bool, account: str | None) -> str | None:
-    """Why an event must not be acted on under this configuration; None when it may. What is not stated is unknown,
-    not wrong."""
+    """Why an event must not be acted on under this configuration; None when it may.
+
+    What is not stated is unknown, not wrong.
+    """
     if event.livemode is not None and event.livemode != livemode:
         ours, theirs = ("live", "test") if livemode else ("test", "live")
         return f"the event is of {theirs} mode and the key of {ours} mode: the wrong endpoint or secret is configured"

@@ -31,7 +31,7 @@ class Session:
     client_reference_id: str | None = None
     details_email: str | None = field(default=None, repr=False)
     given_email: str | None = field(default=None, repr=False)
-    metadata: Mapping[str, str] = field(factory=dict, repr=False)
+    metadata: Mapping[str, str] = field(factory=dict[str, str], repr=False)
     url: str | None = field(default=None, repr=False)
     client_secret: str | None = field(default=None, repr=False)
 
@@ -68,7 +68,7 @@ class Intent:
     charge_id: str | None = None
     error: PaymentError | None = None
     email: str | None = field(default=None, repr=False)
-    metadata: Mapping[str, str] = field(factory=dict, repr=False)
+    metadata: Mapping[str, str] = field(factory=dict[str, str], repr=False)
 
 
 @frozen
@@ -100,7 +100,7 @@ class Invoice:
     billing_reason: str | None = None
     email: str | None = field(default=None, repr=False)
     payment_intent_id: str | None = None
-    metadata: Mapping[str, str] = field(factory=dict, repr=False)
+    metadata: Mapping[str, str] = field(factory=dict[str, str], repr=False)
     lines: tuple[LineItem, ...] = ()
 
     @property

@@ -31,6 +31,11 @@ T = TypeVar("T")
 FIRST_DELIVERY_WAIT_S = 10
 
 
+def wall_clock() -> int:
+    """Epoch seconds by this machine's clock."""
+    return int(time.time())
+
+
 async def _at_once() -> None:
     """Requests take no time unless a test says so."""
 
@@ -48,7 +53,7 @@ class Sandbox:
         *,
         webhook_secret: str | None = None,
         forward_to: Sequence[str] = (),
-        clock: Callable[[], int] = lambda: int(time.time()),
+        clock: Callable[[], int] = wall_clock,
         seed: int | None = None,
         base_url: str = "http://127.0.0.1:12111",
         send: Sender = send,

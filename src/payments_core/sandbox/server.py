@@ -7,10 +7,10 @@ import contextlib
 import signal
 import socket
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from .embed import Sandbox
+from .embed import Sandbox, wall_clock
 
 if TYPE_CHECKING:
     import uvicorn
@@ -76,16 +76,19 @@ def running(
     webhook_secret: str | None = None,
     forward_to: Sequence[str] = (),
     seed: int | None = None,
-    clock: Callable[[], int] | None = None,
+    clock: Callable[[], int] = wall_clock,
 ) -> Iterator[Sandbox]:
     """A sandbox served by a thread on a free loopback port, for tests: its address is `.base_url`.
 
     Deliveries are made as they fall due. The thread is ended, and waited for, on leaving.
     """
     listener = bind("127.0.0.1", 0)
-    chosen = {} if clock is None else {"clock": clock}
     sandbox = Sandbox(
-        webhook_secret=webhook_secret, forward_to=forward_to, seed=seed, base_url=url_of(listener), **chosen
+        webhook_secret=webhook_secret,
+        forward_to=forward_to,
+        seed=seed,
+        base_url=url_of(listener),
+        clock=clock,
     )
     server = _server(sandbox)
     thread = threading.Thread(
@@ -109,8 +112,10 @@ def _server(sandbox: Sandbox) -> uvicorn.Server:
     class Server(uvicorn.Server):
         """uvicorn would raise the signal again after its own clean stop, and the exit status would not be 0."""
 
-        def capture_signals(self) -> contextlib.AbstractContextManager[None]:
-            return contextlib.nullcontext()
+        @contextlib.contextmanager
+        def capture_signals(self) -> Generator[None, None, None]:
+            """Leave the signals to whoever serves."""
+            yield
 
     return Server(config)
 

@@ -70,7 +70,7 @@ class Processing:
             return Outcome.PARKED
         except MalformedEvent as unreadable:
             return await self._bury(claimed, str(unreadable))
-        except Exception as failure:
+        except Exception as failure:  # noqa: BLE001 - a developer's handler may raise anything; nothing is forgotten
             return await self._failed(claimed, failure)
 
     async def _handle(self, claimed: ClaimedEvent) -> Outcome:

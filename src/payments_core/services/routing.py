@@ -54,8 +54,11 @@ class Routing:
         return await self.store.find_payment(refs, account=self.account, livemode=self.livemode)
 
     async def _asked(self, subject: Subject) -> tuple[Subject, ...]:
-        """The subject, and what Stripe says it belongs to: the session or invoice of an intent, the session of an
-        invoice that is no subscription's."""
+        """The subject and what Stripe says it belongs to.
+
+        That is the session or invoice of an intent, and the session of an invoice that is no subscription's.
+
+        """
         if isinstance(subject, Session):
             return (subject,)
         if isinstance(subject, Intent):

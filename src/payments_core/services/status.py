@@ -54,15 +54,16 @@ class Status:
 
     async def _settle(self, payment: Payment, session: Session) -> None:
         """Put the observation into the inbox, once, and wait until the payment is settled or the time is up."""
+        event_id = f"observed_{session.id}"
         document = {
-            "id": f"observed_{session.id}",
+            "id": event_id,
             "type": SESSION_OBSERVED,
             "livemode": self.livemode,
             "data": {"object": session_document(session)},
         }
         body = json.dumps(document).encode()
         await self.store.receive(
-            ReceivedEvent(document["id"], SESSION_OBSERVED, body, account=self.account, livemode=self.livemode)
+            ReceivedEvent(event_id, SESSION_OBSERVED, body, account=self.account, livemode=self.livemode)
         )
         self.waiter.nudge()
         deadline_s = self.waiter.monotonic_s() + WAIT_S

@@ -51,7 +51,7 @@ def unavailable(error: BaseException) -> StoreUnavailable:
     """The error to raise in place of `error`; its message can be logged and shown."""
     cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
     return StoreUnavailable(
-        f"The payments database could not be used ({type(cause).__name__}); nothing was acknowledged. Try again; if it "
+        f"The payments database could not be used ({type(cause).__name__}). Try again; if it "
         "stays so, check that the database of PAYMENTS_DATABASE_URL runs, has room, and that its schema is current."
     )
 

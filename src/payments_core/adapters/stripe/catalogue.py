@@ -1,7 +1,7 @@
 """What the catalogue charges, in as few calls as the API allows.
 
-A reference is a price id (`price_…`), a product id (Stripe's or the shop's own) or a lookup key. Products come a hundred
-to a call, lookup keys ten; prices by id have no list of their own and cost a call each.
+A reference is a price id (`price_…`), a product id (Stripe's or the shop's own) or a lookup key. Products come a
+hundred to a call, lookup keys ten; prices by id have no list of their own and cost a call each.
 """
 
 from __future__ import annotations

@@ -136,7 +136,7 @@ def _plain(answer: Any) -> dict[str, Any]:  # noqa: ANN401 - any of the SDK's ob
 
 
 def _http_client(client: stripe.StripeClient) -> Any:  # noqa: ANN401 - the SDK gives no public way to close it
-    return cast("Any", client)._requestor._client  # noqa: SLF001
+    return cast("Any", client)._requestor._client
 
 
 def _translated(failure: stripe.StripeError) -> StripeError:
@@ -175,3 +175,6 @@ def _aiohttp_errors() -> tuple[type[Exception], ...]:
     except ImportError:
         return ()
     return (aiohttp.ClientError,)
+
+
+BlockingCalls, AsyncCalls, HttpClient = BlockingCaller, AsyncCaller, object

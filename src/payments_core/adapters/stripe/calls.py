@@ -1,0 +1,109 @@
+"""The seam between the gateway's methods and a world: one request, several requests, all pages of a list.
+
+Also what is checked on our side of the wire: ids before they reach a URL, and the shape of an answer before anybody
+reads it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Final, Literal, Protocol, TypeAlias, TypeVar, cast
+
+from ...domain.stripe_objects import Document, items, text
+from ...errors import StripeUnavailable
+from ...ports import Io
+
+T = TypeVar("T")
+Job: TypeAlias = Callable[[], Awaitable[T]]
+Method: TypeAlias = Literal["get", "post"]
+
+#: The most objects that Stripe puts on one page (https://docs.stripe.com/api/pagination).
+PAGE: Final = 100
+#: Far beyond any list this library reads; a server that never ends a list must not keep us for ever.
+MAX_PAGES: Final = 1000
+
+_ID = re.compile(r"[A-Za-z0-9_-]{1,255}")
+
+
+class Calls(Protocol):
+    """Requests to Stripe in one world.
+
+    - `send` raises what `Gateway` promises and nothing else, and returns a JSON object.
+    - `each` runs independent jobs, at most a few at a time, and returns their results in order.
+    """
+
+    @property
+    def io(self) -> Io:
+        """The world it serves."""
+        ...
+
+    async def send(
+        self, method: Method, path: str, params: Mapping[str, Any], *, idempotency_key: str | None = None
+    ) -> Document:
+        """One request."""
+        ...
+
+    async def each(self, jobs: Sequence[Job[T]]) -> list[T]:
+        """Independent requests."""
+        ...
+
+    async def close(self) -> None:
+        """Give back the connections."""
+        ...
+
+
+def is_id(value: str) -> bool:
+    """Whether `value` can be an object's id. An empty one would name the whole collection, a slash another route."""
+    return _ID.fullmatch(value) is not None
+
+
+async def one_page(calls: Calls, path: str, params: Mapping[str, Any]) -> Document:
+    """One page of a list."""
+    page = await calls.send("get", path, params)
+    if not isinstance(page.get("data"), list):
+        raise misshapen(path)
+    return page
+
+
+async def all_pages(calls: Calls, path: str, params: Mapping[str, Any] | None = None) -> list[Document]:
+    """Every object of a list."""
+    filters = {**(params or {}), "limit": PAGE}
+    return await rest_of(calls, path, filters, await one_page(calls, path, filters))
+
+
+async def rest_of(calls: Calls, path: str, params: Mapping[str, Any], page: Document) -> list[Document]:
+    """The objects of a first page that is already here, and of all pages behind it."""
+    found = list(items(page))
+    for _ in range(MAX_PAGES):
+        if page.get("has_more") is not True:
+            return found
+        last = text(found[-1], "id") if found else None
+        if last is None:
+            break
+        page = await one_page(calls, path, {**params, "limit": PAGE, "starting_after": last})
+        found += items(page)
+    raise misshapen(path)
+
+
+def json_object(value: object, path: str) -> Document:
+    """An answer's JSON, which must be an object."""
+    if not isinstance(value, dict):
+        raise misshapen(path)
+    return cast("Document", value)
+
+
+def identified(document: Document, path: str) -> Document:
+    """An object of Stripe's, which must say its id."""
+    if text(document, "id") is None:
+        raise misshapen(path)
+    return document
+
+
+def misshapen(path: str) -> StripeUnavailable:
+    """The answer is no answer of Stripe's. `path` is named without the ids in it."""
+    route = "/".join(part for part in path.split("/") if not re.search(r"\d|_.*_", part) or part == "v1")
+    return StripeUnavailable(
+        f"The answer to a request for {route} was not of the shape that Stripe's API reference gives. Try again; if it "
+        "lasts, check what stands between this server and Stripe (a proxy, STRIPE_API_BASE)."
+    )
