@@ -35,7 +35,7 @@ format: venv-dev ## rewrite the formatting, fix what lint can fix
 	@$(PY) -m ruff format $(ARGS) .
 
 docs: venv-docs ## build the documentation into site/; a warning is an error
-	@PATH="$(BIN):$$PATH" $(PY) -m tools.docs
+	@$(BIN)/zensical build --strict --clean
 
 bench: ## run the benchmark suite
 	@if [ -f bench/__main__.py ]; then sh tools/install.sh dev && exec $(PY) -m bench $(ARGS); \

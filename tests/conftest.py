@@ -1,4 +1,4 @@
-"""What every test gets: the real services' fixtures, the guard of the event loop, the closing line on what did not run."""
+"""What every test gets: the services, the guard of the event loop, the closing line on what did not run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`make check`: every check that CI runs besides tests, all of them even when one fails, with one line each at the end."""
+"""`make check`: every check that CI runs besides tests; all of them run, even when one fails."""
 
 from __future__ import annotations
 

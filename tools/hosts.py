@@ -1,4 +1,4 @@
-"""No file of the project names the host of a package index: where packages come from is the installing machine's choice.
+"""No file of the project names a package index: where packages come from is the installing machine's choice.
 
 The patterns are written so that this file does not match itself.
 """

@@ -82,7 +82,7 @@ def _endpoint(payments: AsyncPayments, route: Route, user_id: UserId | None) -> 
             check_length(route, asked.headers)
             body = await _body(request, route) if route.body_limit else b""
         except PaymentsError as error:
-            return to_response(refuse(error, asked))
+            return _hung_up(request, to_response(refuse(error, asked)))
         user = None if user_id is None else await _user(user_id, request)
         asked = evolve(asked, body=body, user_id=user, names_users=user_id is not None)
         return to_response(await payments.answer(route, asked))
@@ -102,6 +102,13 @@ async def _body(request: Request, route: Route) -> bytes:
     except ClientDisconnect:
         raise cut_short() from None
     return bytes(body)
+
+
+def _hung_up(request: Request, response: Response) -> Response:
+    """The response to a body that was not read to its end: without this, some servers would wait for the rest."""
+    if request.scope.get("http_version") in ("1.0", "1.1"):
+        response.headers["Connection"] = "close"
+    return response
 
 
 async def _user(user_id: UserId, request: Request) -> str | None:

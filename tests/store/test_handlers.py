@@ -12,6 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
+from payments_core.adapters.sql import async_store, blocking_store
 from payments_core.errors import ConfigurationError, StoreUnavailable
 from payments_core.ports import StoreTransaction
 from payments_core.testing.contracts.examples import claim_one, outgoing, payment, received
@@ -238,8 +239,6 @@ def test_a_session_class_of_the_shop_is_used(sql_world: SqlWorld) -> None:
         await write(tx, "paid", 1)
 
     async def told() -> None:
-        from payments_core.adapters.sql import async_store, blocking_store
-
         build = blocking_store if sql_world.io == "blocking" else async_store
         store = build(sql_world.url, clock=sql_world.clock, session_factory=factory, limits=LIMITS)
         await store.prepare()
@@ -272,7 +271,7 @@ def test_the_connection_is_clean_for_the_next_transaction(sql_world: SqlWorld) -
 
 
 def test_the_librarys_own_failures_are_not_taken_for_the_handlers(sql_world: SqlWorld) -> None:
-    """A statement of the library's that fails inside the block is StoreUnavailable; the cause is kept, its values not."""
+    """A statement of the library's that fails in the block is StoreUnavailable; the cause is kept, its values not."""
 
     async def told() -> None:
         store = await sql_world.open()

@@ -8,10 +8,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
+import attrs
 import pytest
 from sqlalchemy.exc import IntegrityError
 
-from payments_core.adapters.sql import SqlStore, inbox
+from payments_core.adapters.sql import SqlStore, inbox, upgrade
 from payments_core.adapters.sql.blocking import BlockingConnector
 from payments_core.adapters.sql.processes import BlockingEngines
 from payments_core.adapters.sql.statements import Dialect
@@ -47,8 +48,6 @@ class Worker:
 @pytest.fixture
 def world(postgres_url: str) -> PostgresWorld:
     """The blocking world on PostgreSQL."""
-    from payments_core.adapters.sql import upgrade
-
     upgrade(postgres_url)
     return PostgresWorld("blocking", postgres_url)
 
@@ -78,12 +77,12 @@ def an_older_event_that_becomes_due(world: PostgresWorld, store: SqlStore) -> Ca
     """Two events of a lane: the younger is due, the older only after the returned function was called."""
     run_blocking(put_into_lane(store, "older", "p1", delay_s=5000))
     run_blocking(put_into_lane(store, "younger", "p1"))
-    wake = "UPDATE payments_inbox SET next_at = now() WHERE event_id = 'older' RETURNING seq"
-    return lambda: [None for _ in world.query(wake)][0]
+    wake = "UPDATE payments_inbox SET next_at = now() WHERE event_id = 'older'"
+    return lambda: world.query(wake).clear()
 
 
 def test_two_claims_of_one_lane_meet_at_the_index(world: PostgresWorld) -> None:
-    """An older event becomes due while the younger one's lease is not committed: the second claim waits and gets nothing."""
+    """An older event becomes due while the younger one's lease is open: the second claim waits and gets nothing."""
     with workers(world, 2) as (first, second), ThreadPoolExecutor(1) as thread:
         wake = an_older_event_that_becomes_due(world, first.store)
 
@@ -95,14 +94,14 @@ def test_two_claims_of_one_lane_meet_at_the_index(world: PostgresWorld) -> None:
 
         taken, running = first.claim_and(meanwhile)
         assert [event.event_id for event in taken] == ["younger"]
-        assert running.result(timeout=20) == ()
+        assert list(running.result(timeout=20)) == []
         assert run_blocking(finish(first.store, taken[0]))
         assert run_blocking(claim_one(second.store)).event_id == "older"
 
 
 def test_without_the_index_both_would_have_the_lane(world: PostgresWorld) -> None:
     """The same steps without the index lease both: SKIP LOCKED does not keep two workers out of one lane."""
-    world.query("DROP INDEX payments_inbox_one_per_lane; SELECT 1")
+    world.query("DROP INDEX payments_inbox_one_per_lane")
     with workers(world, 2) as (first, second):
         wake = an_older_event_that_becomes_due(world, first.store)
 
@@ -197,9 +196,7 @@ def test_a_locker_waits_for_the_holder_and_sees_what_it_wrote(world: PostgresWor
                 wait_until_blocked(world, running)
                 # While it is locked, news may still be linked to the payment: names need no lock on its row.
                 assert await second.store.adopt(payment("p2"), [Ref("charge", "ch_1")]) == "p2"
-                from attrs import evolve
-
-                await tx.save_payment(evolve(known, user_id="written by the holder"))
+                await tx.save_payment(attrs.evolve(known, user_id="written by the holder"))
                 return running
 
         assert run_blocking(hold()).result(timeout=20) == "written by the holder"

@@ -21,15 +21,16 @@ LIMITS = Limits(pool_size=2, overflow=6, connect_s=2)
 
 
 class HandClock:
-    """A clock that a test sets forward; it also moves a little by itself, as clocks do."""
+    """A clock that a test sets forward; it also moves a little with every look, as clocks do."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, tick_us: int = 1) -> None:
+        self._tick = timedelta(microseconds=tick_us)
         self._now = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
         self._lock = threading.Lock()
 
     def __call__(self) -> datetime:
         with self._lock:
-            self._now += timedelta(microseconds=1)
+            self._now += self._tick
             return self._now
 
     def advance(self, seconds: float) -> None:
@@ -101,7 +102,7 @@ class PostgresWorld(SqlWorld):
     def _shift(self, seconds: float) -> None:
         self.query(
             "UPDATE payments_inbox SET next_at = next_at - make_interval(secs => %s),"
-            " received_at = received_at - make_interval(secs => %s) RETURNING seq",
+            " received_at = received_at - make_interval(secs => %s)",
             seconds,
             seconds,
         )
@@ -115,4 +116,5 @@ class PostgresWorld(SqlWorld):
 
     def query(self, statement: str, *parameters: object) -> list[tuple[object, ...]]:
         with self.connect() as connection:
-            return connection.execute(statement, parameters).fetchall()  # type: ignore[arg-type]
+            found = connection.execute(statement, parameters)  # type: ignore[arg-type]
+            return [] if found.description is None else found.fetchall()

@@ -84,7 +84,10 @@ class _Surface:
             return self._unknown()
 
     async def submit(self, request: Request) -> Response:
-        """A payment page sent off. The redirect waits for the first delivery of the completion, as Stripe's does."""
+        """A payment page sent off. The answer waits for the first deliveries of what it caused, as Stripe's redirect does.
+
+        A decline waits as well: its news is then out before the next attempt can make any.
+        """
         session_id = request.path_params["session_id"]
         try:
             form = page.parse_form(await _body(request))
@@ -92,11 +95,8 @@ class _Surface:
         except StripeRefusal:
             return self._unknown()
         except (_TooLarge, ValueError):
-            return self._message(
-                413, "Too much was sent", "This form cannot be that large. Go back and try again."
-            )
-        if isinstance(outcome, page.Redirect) and outcome.event is not None:
-            await self._sandbox.first_delivery(outcome.event)
+            return self._message(413, "Too much was sent", "This form cannot be that large. Go back and try again.")
+        await self._sandbox.first_deliveries()
         return self._answer(outcome)
 
     async def status_page(self, request: Request) -> Response:

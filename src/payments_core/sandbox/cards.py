@@ -24,9 +24,7 @@ TEST_CARDS: Mapping[str, tuple[str, str, Decline | None]] = {
     "4000000000009995": (
         "visa",
         "Insufficient funds",
-        Decline(
-            "card_declined", "Your card has insufficient funds.", "insufficient_funds", "try_again_later"
-        ),
+        Decline("card_declined", "Your card has insufficient funds.", "insufficient_funds", "try_again_later"),
     ),
     "4000000000009987": (
         "visa",

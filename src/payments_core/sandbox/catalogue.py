@@ -183,9 +183,7 @@ def _amount(params: Params, currency: str) -> Decimal:
 def _currency_options(params: Params) -> Mapping[str, Decimal]:
     options: dict[str, Decimal] = {}
     for key, entry in params.mapping("currency_options"):
-        entry.only(
-            "unit_amount", "unit_amount_decimal", "tax_behavior", elsewhere=("tiers", "custom_unit_amount")
-        )
+        entry.only("unit_amount", "unit_amount_decimal", "tax_behavior", elsewhere=("tiers", "custom_unit_amount"))
         entry.choice("tax_behavior", TAX_BEHAVIORS)
         options[key.lower()] = _amount(entry, params.known_currency(key, entry.name("unit_amount")))
     return options
@@ -219,11 +217,7 @@ def _changed_tax_behavior(price: Price, params: Params) -> str:
 def _product_of(context: Context, params: Params) -> tuple[Product, bool]:
     data, product_id = params.child("product_data"), params.text("product")
     if (data is None) == (product_id is None):
-        raise (
-            missing("product")
-            if data is None
-            else invalid("product", "Pass product or product_data, not both.")
-        )
+        raise (missing("product") if data is None else invalid("product", "Pass product or product_data, not both."))
     if product_id is not None:
         return context.state.products.need(product_id, "product", status=400), False
     assert data is not None
@@ -283,9 +277,7 @@ def _with_texts(product: Product, params: Params) -> Product:
         active=product.active if active is None else active,
         shippable=product.shippable if shippable is None else shippable,
         images=product.images if images is None else images,
-        features=product.features
-        if features is None
-        else tuple(f.required("name", limit=80) for f in features),
+        features=product.features if features is None else tuple(f.required("name", limit=80) for f in features),
         metadata=params.metadata(current=product.metadata),
         description=_unset(params.text("description", limit=40_000, unsettable=True), product.description),
         statement_descriptor=params.text("statement_descriptor", limit=22) or product.statement_descriptor,

@@ -117,9 +117,7 @@ def _with_redirects(session: Session, params: Params) -> Session:
         return evolve(session, success_url=success, cancel_url=cancel)
     for name, value in (("success_url", success), ("cancel_url", cancel)):
         if value is not None:
-            raise invalid(
-                name, f"`{name}` cannot be used with `ui_mode: embedded_page`. Use `return_url` instead."
-            )
+            raise invalid(name, f"`{name}` cannot be used with `ui_mode: embedded_page`. Use `return_url` instead.")
     if back is None:
         raise missing("return_url")
     return evolve(session, return_url=back)

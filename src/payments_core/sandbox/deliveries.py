@@ -40,9 +40,7 @@ def sign(body: bytes, secret: str, at: int) -> str:
 
 def due(state: State, now: int) -> list[Delivery]:
     """What should be sent by now, the oldest first."""
-    return [
-        delivery for delivery in state.deliveries if delivery.next_at is not None and delivery.next_at <= now
-    ]
+    return [delivery for delivery in state.deliveries if delivery.next_at is not None and delivery.next_at <= now]
 
 
 def next_due_at(state: State) -> int | None:

@@ -114,17 +114,13 @@ class Sandbox:
 
     def session(self, session_id: str) -> JsonObject:
         """A session as the API shows it."""
-        return self._do(
-            lambda context: render.session(context, context.state.sessions.need(session_id, "session"))
-        )
+        return self._do(lambda context: render.session(context, context.state.sessions.need(session_id, "session")))
 
     def events(self, *types: str) -> list[JsonObject]:
         """All events so far in the order they happened, or those of the types given."""
         return self._do(
             lambda context: [
-                render.event(context, event)
-                for event in context.state.events
-                if not types or event.type in types
+                render.event(context, event) for event in context.state.events if not types or event.type in types
             ]
         )
 
@@ -139,9 +135,7 @@ class Sandbox:
     def record(self, post: Post, *, status: int | None, error: str | None = None) -> None:
         """Report how a delivery went: the reply's status, or None and a reason."""
         self._do(
-            lambda context: deliveries.record(
-                context.state, post.delivery, context.now, status=status, error=error
-            )
+            lambda context: deliveries.record(context.state, post.delivery, context.now, status=status, error=error)
         )
 
     async def deliver_due(self) -> int:
@@ -154,18 +148,11 @@ class Sandbox:
         """Begin every delivery that is due and not under way, without waiting for any. Needs a running loop."""
         return [self._task(post) for post in self.due() if post.delivery not in self._in_flight]
 
-    async def first_delivery(self, event_id: str) -> None:
-        """Wait for an event's first try at each endpoint, at most 10 s, as Stripe does before it redirects."""
-        posts = [
-            post for post in self.due() if post.event == event_id and post.delivery not in self._in_flight
-        ]
-        mine = {delivery.id for delivery in deliveries.of_event(self.state, event_id)}
-        tasks = [self._task(post) for post in posts]
-        tasks += [
-            task for delivery_id, task in self._in_flight.items() if delivery_id in mine and task not in tasks
-        ]
-        if tasks:
-            await asyncio.wait(tasks, timeout=FIRST_DELIVERY_WAIT_S)
+    async def first_deliveries(self) -> None:
+        """Make what is due now and wait for every delivery under way, at most 10 s, as Stripe does before it redirects."""
+        self.start_due()
+        if self._in_flight:
+            await asyncio.wait(list(self._in_flight.values()), timeout=FIRST_DELIVERY_WAIT_S)
 
     def next_due_in(self) -> int | None:
         """Seconds until something is to be done by itself: a delivery or a session's expiry. None: nothing waits."""

@@ -63,9 +63,7 @@ def unknown_parameter(param: str) -> StripeRefusal:
 
 def no_such(kind: str, object_id: str, param: str, *, status: int = 404) -> StripeRefusal:
     """No object of that id. `kind` is Stripe's word for it (`price`, `checkout.session`)."""
-    return StripeRefusal(
-        f"No such {kind}: '{object_id}'", status=status, code="resource_missing", param=param
-    )
+    return StripeRefusal(f"No such {kind}: '{object_id}'", status=status, code="resource_missing", param=param)
 
 
 def not_implemented(what: str, param: str | None = None) -> StripeRefusal:

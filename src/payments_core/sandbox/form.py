@@ -36,9 +36,7 @@ def decode(text: str) -> Tree:
 
 def _pairs(text: str) -> Iterator[tuple[str, str]]:
     try:
-        pairs = parse_qsl(
-            text, keep_blank_values=True, strict_parsing=False, max_num_fields=MAX_PAIRS, errors="strict"
-        )
+        pairs = parse_qsl(text, keep_blank_values=True, strict_parsing=False, max_num_fields=MAX_PAIRS, errors="strict")
     except UnicodeDecodeError:
         raise StripeRefusal("Invalid request: the parameters are not valid UTF-8.") from None
     except ValueError:

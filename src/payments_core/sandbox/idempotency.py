@@ -52,9 +52,7 @@ class IdempotencyKeys:
         Raises StripeRefusal: 400 `idempotency_error` for another request under the key, 409 while the first runs.
         """
         if len(key) > MAX_KEY_LENGTH:
-            raise StripeRefusal(
-                "Idempotency keys can be at most 255 characters long.", kind="idempotency_error"
-            )
+            raise StripeRefusal("Idempotency keys can be at most 255 characters long.", kind="idempotency_error")
         self._forget_old(now)
         entry = self._entries.get(key)
         if entry is None:

@@ -126,9 +126,7 @@ def _inline_price(context: Context, data: Params) -> tuple[Price, Product | None
 
 
 def _inline_product(context: Context, data: Params) -> Product:
-    data.only(
-        "name", "description", "images", "metadata", "tax_code", "unit_label", elsewhere=("tax_details",)
-    )
+    data.only("name", "description", "images", "metadata", "tax_code", "unit_label", elsewhere=("tax_details",))
     return Product(
         id=context.ids.new("prod_", 14),
         created=context.now,

@@ -58,7 +58,6 @@ class View:
     button: str
     free: bool
     email: str
-    email_fixed: bool
     name: str
     expiry: str
     cancel_url: str | None
@@ -127,11 +126,9 @@ def submit(context: Context, session_id: str, form: PayForm) -> Outcome:
     if session.status == "expired":
         return _gone(session)
     problems: dict[str, str] = {}
-    email = session.customer_email or form.email
+    email = form.email or session.customer_email or ""
     if not EMAIL.fullmatch(email):
-        problems["email"] = (
-            "Enter an e-mail address, like name@example.com." if email else "Enter your e-mail address."
-        )
+        problems["email"] = "Enter an e-mail address, like name@example.com." if email else "Enter your e-mail address."
     card = None if session.amount_minor == 0 else _card(form, context.now, problems)
     if problems:
         return Show(422, _view(context, session, form, problems))
@@ -161,8 +158,6 @@ def _pay(context: Context, session: Session, buyer: Buyer, card: Attempt | None,
 
 
 def _card(form: PayForm, now: int, problems: dict[str, str]) -> Attempt | None:
-    if not form.name:
-        problems["cc-name"] = "Enter the name on the card."
     found = read(form.card, now)
     if isinstance(found, Attempt):
         return found
@@ -192,8 +187,7 @@ def _view(
         currency=session.currency.upper(),
         button="Complete order" if free else f"{verb} {total}",
         free=free,
-        email=session.customer_email or (form.email if form else ""),
-        email_fixed=session.customer_email is not None,
+        email=(form.email if form else "") or session.customer_email or "",
         name=form.name if form else "",
         expiry=form.card.expiry if form else "",
         cancel_url=session.cancel_url,

@@ -256,9 +256,7 @@ def absolute_url(value: str, label: str) -> str:
     """`value` if it is an absolute http(s) URL; raises StripeRefusal with Stripe's code `url_invalid` otherwise."""
     try:
         parts = urlsplit(value)
-        usable = (
-            parts.scheme in ("http", "https") and bool(parts.hostname) and not re.search(r"[\s<>\"\\]", value)
-        )
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and not re.search(r"[\s<>\"\\]", value)
     except ValueError:
         usable = False
     if not usable:
@@ -272,9 +270,7 @@ def _apply_metadata(result: dict[str, str], key: str, leaf: Tree | str, label: s
     if len(key) > 40:
         raise invalid(label, f"Metadata keys must be at most 40 characters; this one has {len(key)}.")
     if len(leaf) > 500:
-        raise invalid(
-            f"{label}[{key}]", f"Metadata values must be at most 500 characters; this one has {len(leaf)}."
-        )
+        raise invalid(f"{label}[{key}]", f"Metadata values must be at most 500 characters; this one has {len(leaf)}.")
     if leaf == "":
         result.pop(key, None)
     else:

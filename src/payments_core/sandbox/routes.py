@@ -81,9 +81,7 @@ def list_lines(context: Context, params: Params, session_id: str) -> JsonObject:
     """`GET /v1/checkout/sessions/{id}/line_items`, in the order of the cart."""
     params.only(*PAGING)
     session = context.state.sessions.need(session_id, "session")
-    return page(
-        session.lines, params, render.lines_url(session), lambda line: render.line_item(context, line)
-    )
+    return page(session.lines, params, render.lines_url(session), lambda line: render.line_item(context, line))
 
 
 def create_product(context: Context, params: Params, _: str) -> JsonObject:
@@ -146,9 +144,7 @@ def update_price(context: Context, params: Params, price_id: str) -> JsonObject:
 
 def list_prices(context: Context, params: Params, _: str) -> JsonObject:
     """`GET /v1/prices`; prices made inline by a session are left out."""
-    params.only(
-        *PAGING, "active", "created", "currency", "lookup_keys", "product", "type", elsewhere=("recurring",)
-    )
+    params.only(*PAGING, "active", "created", "currency", "lookup_keys", "product", "type", elsewhere=("recurring",))
     active, currency, product = params.boolean("active"), params.text("currency"), params.text("product")
     recurring = params.choice("type", ("one_time", "recurring")) == "recurring"
     keys, inside = params.texts("lookup_keys"), created_filter(params)
@@ -251,9 +247,7 @@ def list_events(context: Context, params: Params, _: str) -> JsonObject:
 def _kinds(params: Params) -> Callable[[str], bool]:
     one, several = params.text("type"), params.texts("types")
     if one is not None and several is not None:
-        raise invalid(
-            "types", "You may only specify one of these parameters: type, types.", "parameters_exclusive"
-        )
+        raise invalid("types", "You may only specify one of these parameters: type, types.", "parameters_exclusive")
     if several is not None and len(several) > 20:
         raise invalid("types", "You may only specify up to 20 types.")
     wanted = several if several is not None else [one] if one is not None else None
@@ -292,9 +286,7 @@ def delete_endpoint(context: Context, params: Params, endpoint_id: str) -> JsonO
 def list_endpoints(context: Context, params: Params, _: str) -> JsonObject:
     """`GET /v1/webhook_endpoints`, those of the command line included."""
     params.only(*PAGING)
-    return page(
-        context.state.endpoints.newest(), params, "/v1/webhook_endpoints", account_shapes.webhook_endpoint
-    )
+    return page(context.state.endpoints.newest(), params, "/v1/webhook_endpoints", account_shapes.webhook_endpoint)
 
 
 def retrieve_account(context: Context, params: Params, _: str) -> JsonObject:

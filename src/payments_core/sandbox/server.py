@@ -35,9 +35,7 @@ def bind(host: str, port: int) -> socket.socket:
     except OSError as error:
         listener.close()
         reason = error.strerror or "it is not available"
-        raise PortInUse(
-            f"Cannot listen on {host}:{port}: {reason}. Choose another one with --port."
-        ) from None
+        raise PortInUse(f"Cannot listen on {host}:{port}: {reason}. Choose another one with --port.") from None
     return listener
 
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ...settings import Settings
-from .gateway import StripeGateway
+from payments_core.adapters.stripe.gateway import StripeGateway
+from payments_core.settings import Settings
 
 if TYPE_CHECKING:
-    from .sdk import HttpClient
+    from payments_core.adapters.stripe.sdk import HttpClient
 
 __all__ = ["StripeGateway", "async_gateway", "blocking_gateway"]
 
@@ -23,7 +23,7 @@ def blocking_gateway(settings: Settings, *, http_client: HttpClient | None = Non
     Connections belong to a thread and to a process: a forked worker makes its own. An `http_client` of the caller's
     (a `stripe.HTTPClient`) is used as it is, by every thread, and is the caller's to close.
     """
-    from .sdk import BlockingCalls
+    from payments_core.adapters.stripe.sdk import BlockingCalls
 
     return StripeGateway(BlockingCalls(settings, http_client))
 
@@ -34,6 +34,6 @@ def async_gateway(settings: Settings, *, http_client: HttpClient | None = None) 
     `close()` gives back the connections of the loop that awaits it. An `http_client` of the caller's serves one loop
     and is the caller's to close. Raises ConfigurationError where aiohttp is not installed and no client is given.
     """
-    from .sdk import AsyncCalls
+    from payments_core.adapters.stripe.sdk import AsyncCalls
 
     return StripeGateway(AsyncCalls(settings, http_client))

@@ -10,9 +10,9 @@ import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final, Literal, Protocol, TypeAlias, TypeVar, cast
 
-from ...domain.stripe_objects import Document, items, text
-from ...errors import StripeUnavailable
-from ...ports import Io
+from payments_core.domain.stripe_objects import Document, items, text
+from payments_core.errors import StripeUnavailable
+from payments_core.ports import Io
 
 T = TypeVar("T")
 Job: TypeAlias = Callable[[], Awaitable[T]]

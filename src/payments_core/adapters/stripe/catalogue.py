@@ -1,108 +1,102 @@
-"""What the catalogue charges, in as few calls as the API allows.
+"""Looking references up in Stripe's catalogue with as few requests as its API allows.
 
-A reference is a price id (`price_…`), a product id (Stripe's or the shop's own) or a lookup key. Products come a
-hundred to a call, lookup keys ten; prices by id have no list of their own and cost a call each.
+A reference is a price id (`price_…`: one request each, Stripe lists prices by no id), else a product id (100 a request),
+else a lookup key (10 a request). A product without a default price costs one request more.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, TypeVar
+from functools import partial
+from typing import Final, TypeVar
 
-from payments_core.adapters.stripe.sdk import Caller
+from payments_core.adapters.stripe.calls import PAGE, Calls, all_pages, identified, is_id
+from payments_core.adapters.stripe.price_objects import catalog_price, price_of_product
 from payments_core.domain.pricing import CatalogPrice
-from payments_core.domain.stripe_objects import Document, child, items, number, text
+from payments_core.domain.stripe_objects import Document, child, reference, text
 from payments_core.errors import StripeObjectMissing
 
-PRODUCTS_PER_CALL = 100
-LOOKUP_KEYS_PER_CALL = 10
-
-_REFERENCE = re.compile(r"[A-Za-z0-9_.:-]{1,200}")
-_PRICE_ID = re.compile(r"price_[A-Za-z0-9]+")
 T = TypeVar("T")
 
-
-class Catalogue:
-    """Looks references up."""
-
-    def __init__(self, caller: Caller) -> None:
-        self._caller = caller
-
-    async def prices_of(self, references: Sequence[str]) -> Mapping[str, CatalogPrice]:
-        """The catalogue's prices by reference; an unknown reference is left out."""
-        wanted = [name for name in dict.fromkeys(references) if _REFERENCE.fullmatch(name)]
-        found: dict[str, CatalogPrice] = {}
-        for name in wanted:
-            if _PRICE_ID.fullmatch(name):
-                found.update(await self._by_price_id(name))
-        for batch in _batches([name for name in wanted if name not in found], PRODUCTS_PER_CALL):
-            found.update(await self._by_product_ids(batch))
-        for batch in _batches([name for name in wanted if name not in found], LOOKUP_KEYS_PER_CALL):
-            found.update(await self._by_lookup_keys(batch))
-        return found
-
-    async def _by_price_id(self, price_id: str) -> dict[str, CatalogPrice]:
-        try:
-            price = await self._caller.call("prices.retrieve", price_id, {"expand": ["product", "currency_options"]})
-        except StripeObjectMissing:
-            return {}
-        return {price_id: catalog_price(price, child(price, "product"))}
-
-    async def _by_product_ids(self, product_ids: Sequence[str]) -> dict[str, CatalogPrice]:
-        params: dict[str, Any] = {
-            "ids": list(product_ids),
-            "limit": PRODUCTS_PER_CALL,
-            "expand": ["data.default_price", "data.default_price.currency_options"],
-        }
-        products = items(await self._caller.call("products.list", params))
-        return {str(product["id"]): await self._of_product(product) for product in products}
-
-    async def _of_product(self, product: Document) -> CatalogPrice:
-        default = child(product, "default_price")
-        if default:
-            return catalog_price(default, product)
-        params = {"product": product["id"], "active": True, "limit": 2, "type": "one_time"}
-        params["expand"] = ["data.currency_options"]
-        prices = items(await self._caller.call("prices.list", params))
-        if len(prices) == 1:
-            return catalog_price(prices[0], product)
-        reason = "it has several prices and no default price" if prices else "it has no active price"
-        return CatalogPrice("", sellable=False, reason=reason)
-
-    async def _by_lookup_keys(self, keys: Sequence[str]) -> dict[str, CatalogPrice]:
-        expand = ["data.product", "data.currency_options"]
-        params = {"lookup_keys": list(keys), "limit": LOOKUP_KEYS_PER_CALL, "expand": expand}
-        prices = items(await self._caller.call("prices.list", params))
-        return {str(price["lookup_key"]): catalog_price(price, child(price, "product")) for price in prices}
+PRICES: Final = "/v1/prices"
+PRODUCTS: Final = "/v1/products"
+PRICE_PREFIX: Final = "price_"
+#: https://docs.stripe.com/api/prices/list: "up to 10 lookup_keys"; https://docs.stripe.com/api/prices/object: 200 characters.
+LOOKUP_KEYS: Final = 10
+MAX_LOOKUP_KEY_CHARS: Final = 200
 
 
-def catalog_price(price: Document, product: Document) -> CatalogPrice:
-    """What a price charges per unit, and whether it may be sold. Both are documents in Stripe's shape."""
-    units = {
-        currency: unit
-        for currency, option in child(price, "currency_options").items()
-        if (unit := number(option, "unit_amount")) is not None
+async def look_up(calls: Calls, references: Sequence[str]) -> Mapping[str, CatalogPrice]:
+    """What the catalogue charges for each reference; those it does not know are left out."""
+    wanted = [one for one in dict.fromkeys(references) if one.isprintable() and one.strip()]
+    ids = [one for one in wanted if is_id(one)]
+    prices = [one for one in ids if one.startswith(PRICE_PREFIX)]
+    products = [one for one in ids if not one.startswith(PRICE_PREFIX)]
+    found = _merged(
+        await calls.each(
+            [partial(_by_price_id, calls, one) for one in prices]
+            + [partial(_by_product_ids, calls, some) for some in _chunks(products, PAGE)]
+        )
+    )
+    rest = [one for one in wanted if one not in found and len(one) <= MAX_LOOKUP_KEY_CHARS]
+    jobs = [partial(_by_lookup_keys, calls, some) for some in _chunks(rest, LOOKUP_KEYS)]
+    return {**found, **_merged(await calls.each(jobs))}
+
+
+async def _by_price_id(calls: Calls, price_id: str) -> dict[str, CatalogPrice]:
+    price = await _price(calls, price_id)
+    return {price_id: catalog_price(price, child(price, "product"))} if price is not None else {}
+
+
+async def _by_product_ids(calls: Calls, product_ids: Sequence[str]) -> dict[str, CatalogPrice]:
+    filters = {"ids": list(product_ids), "expand": ["data.default_price.currency_options"]}
+    products = await all_pages(calls, PRODUCTS, filters)
+    asked = [product for product in products if text(product, "id") in product_ids]
+    priced = await calls.each([partial(_of_product, calls, product) for product in asked])
+    return {str(product["id"]): price for product, price in zip(asked, priced, strict=True)}
+
+
+async def _of_product(calls: Calls, product: Document) -> CatalogPrice:
+    default = child(product, "default_price")
+    default_id = reference(product, "default_price")
+    if default_id is not None and not default:
+        default = await _price(calls, default_id) or {}
+    if default:
+        return catalog_price(default, product)
+    if product.get("active") is not True:
+        return price_of_product(product, ())
+    filters = {
+        "product": product["id"],
+        "active": True,
+        "type": "one_time",
+        "expand": ["data.currency_options"],
     }
-    own, unit = text(price, "currency"), number(price, "unit_amount")
-    if own is not None and unit is not None:
-        units[own] = unit
-    reason = _obstacle(price, product, units)
-    return CatalogPrice(str(price["id"]), units, sellable=reason is None, reason=reason)
+    return price_of_product(product, await all_pages(calls, PRICES, filters))
 
 
-def _obstacle(price: Document, product: Document, units: Mapping[str, int]) -> str | None:
-    if product.get("active") is False or product.get("deleted"):
-        return "the product is not active"
-    if price.get("active") is False:
-        return "the price is not active"
-    if price.get("recurring"):
-        return "the price is a subscription's"
-    if price.get("custom_unit_amount") or not units:
-        return "the price has no fixed amount"
-    return None
+async def _by_lookup_keys(calls: Calls, keys: Sequence[str]) -> dict[str, CatalogPrice]:
+    filters = {"lookup_keys": list(keys), "active": True, "expand": ["data.product", "data.currency_options"]}
+    prices = await all_pages(calls, PRICES, filters)
+    return {
+        key: catalog_price(price, child(price, "product"))
+        for price in prices
+        if (key := text(price, "lookup_key")) in keys and key is not None
+    }
 
 
-def _batches(names: Sequence[T], size: int) -> Iterator[Sequence[T]]:
-    for start in range(0, len(names), size):
-        yield names[start : start + size]
+async def _price(calls: Calls, price_id: str) -> Document | None:
+    path = f"{PRICES}/{price_id}"
+    if not is_id(price_id):
+        return None
+    try:
+        return identified(await calls.send("get", path, {"expand": ["product", "currency_options"]}), path)
+    except StripeObjectMissing:
+        return None
+
+
+def _chunks(values: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    return (values[start : start + size] for start in range(0, len(values), size))
+
+
+def _merged(parts: Sequence[Mapping[str, CatalogPrice]]) -> dict[str, CatalogPrice]:
+    return {reference: price for part in parts for reference, price in part.items()}

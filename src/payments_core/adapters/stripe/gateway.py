@@ -1,13 +1,16 @@
-"""The gateway: which calls answer which question, written once for both worlds."""
+"""`Gateway` over Stripe's API, written once for both worlds: what is asked, and how the answer is read.
+
+Routes follow API version 2026-10-28.endive (https://docs.stripe.com/api). Which objects exist is Stripe's word; an id
+that cannot be one is answered here, without a request: in a URL it would name something else.
+"""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
-from payments_core.adapters.stripe.catalogue import Catalogue
-from payments_core.adapters.stripe.sdk import AsyncCaller, BlockingCaller, Caller
+from payments_core.adapters.stripe.calls import Calls, all_pages, identified, is_id, one_page, rest_of
+from payments_core.adapters.stripe.catalogue import look_up
 from payments_core.domain.pricing import CatalogPrice
 from payments_core.domain.stripe_objects import (
     Charge,
@@ -27,110 +30,105 @@ from payments_core.domain.stripe_objects import (
 )
 from payments_core.errors import StripeObjectMissing
 from payments_core.ports import Io
-from payments_core.settings import Settings
 
-PAGE = 100
-#: An id outside this never reaches a URL: an empty one would ask for the whole collection.
-_ID = re.compile(r"[A-Za-z0-9_-]{1,255}")
-
-
-def blocking_gateway(settings: Settings, *, http_client: object | None = None) -> StripeGateway:
-    """Stripe for the synchronous world. `http_client` is one of the SDK's, ours (requests) if None."""
-    return StripeGateway(BlockingCaller(settings, http_client))
-
-
-def async_gateway(settings: Settings, *, http_client: object | None = None) -> StripeGateway:
-    """Stripe for the event loop. `http_client` is one of the SDK's async ones, ours (aiohttp) if None, one per loop.
-
-    Raises ConfigurationError without aiohttp.
-    """
-    return StripeGateway(AsyncCaller(settings, http_client))
+SESSIONS: Final = "/v1/checkout/sessions"
+INTENTS: Final = "/v1/payment_intents"
+CHARGES: Final = "/v1/charges"
+INVOICES: Final = "/v1/invoices"
+INVOICE_PAYMENTS: Final = "/v1/invoice_payments"
 
 
 class StripeGateway:
-    """`payments_core.ports.Gateway` over the SDK."""
+    """Stripe; see `payments_core.ports.Gateway` for what it promises."""
 
-    def __init__(self, caller: Caller) -> None:
-        self._caller = caller
-        self._catalogue = Catalogue(caller)
+    def __init__(self, calls: Calls) -> None:
+        self._calls = calls
 
     @property
     def io(self) -> Io:
-        """See Gateway."""
-        return self._caller.io
+        """The world its calls serve."""
+        return self._calls.io
 
     async def create_session(self, params: Mapping[str, Any], *, idempotency_key: str) -> Session:
-        """See Gateway."""
-        options = {"idempotency_key": idempotency_key}
-        return read_session(await self._caller.call("checkout.sessions.create", dict(params), options))
+        """`POST /v1/checkout/sessions`."""
+        document = await self._calls.send("post", SESSIONS, params, idempotency_key=idempotency_key)
+        return read_session(identified(document, SESSIONS))
 
     async def session(self, session_id: str) -> Session:
-        """See Gateway."""
-        return read_session(await self._retrieve("checkout.sessions", session_id))
+        """`GET /v1/checkout/sessions/{id}`."""
+        return read_session(await self._object(SESSIONS, session_id))
 
     async def session_of_intent(self, payment_intent_id: str) -> Session | None:
-        """See Gateway."""
-        params = {"payment_intent": _checked(payment_intent_id), "limit": 1}
-        found = items(await self._caller.call("checkout.sessions.list", params))
-        return read_session(found[0]) if found else None
+        """`GET /v1/checkout/sessions?payment_intent=`."""
+        found = await self._first(SESSIONS, payment_intent_id, {"payment_intent": payment_intent_id})
+        return read_session(found) if found is not None else None
 
     async def line_items(self, session_id: str) -> Sequence[LineItem]:
-        """See Gateway."""
-        found = await self._pages("checkout.sessions.line_items.list", _checked(session_id), params={})
-        return tuple(read_line_item(line) for line in found)
+        """`GET /v1/checkout/sessions/{id}/line_items`, all pages."""
+        _require_id(session_id)
+        lines = await all_pages(self._calls, f"{SESSIONS}/{session_id}/line_items")
+        return [read_line_item(line) for line in lines]
 
     async def intent(self, payment_intent_id: str) -> Intent:
-        """See Gateway."""
-        return read_intent(await self._retrieve("payment_intents", payment_intent_id))
+        """`GET /v1/payment_intents/{id}`."""
+        return read_intent(await self._object(INTENTS, payment_intent_id))
 
     async def charge(self, charge_id: str) -> Charge:
-        """See Gateway."""
-        return read_charge(await self._retrieve("charges", charge_id))
+        """`GET /v1/charges/{id}`."""
+        return read_charge(await self._object(CHARGES, charge_id))
 
     async def invoice(self, invoice_id: str) -> Invoice:
-        """See Gateway."""
-        document = await self._retrieve("invoices", invoice_id)
-        if not child(document, "lines").get("has_more"):
-            return read_invoice(document)
-        lines = await self._pages("invoices.line_items.list", invoice_id, params={})
+        """`GET /v1/invoices/{id}`, which holds the first lines, and `/lines` for those behind them."""
+        document = await self._object(INVOICES, invoice_id)
+        lines = await rest_of(self._calls, f"{INVOICES}/{invoice_id}/lines", {}, child(document, "lines"))
         return read_invoice({**document, "lines": {"data": lines}})
 
     async def invoice_of_intent(self, payment_intent_id: str) -> str | None:
-        """See Gateway."""
-        payment = {"type": "payment_intent", "payment_intent": _checked(payment_intent_id)}
-        found = items(await self._caller.call("invoice_payments.list", {"payment": payment, "limit": 1}))
-        return reference(found[0], "invoice") if found else None
+        """`GET /v1/invoice_payments?payment[payment_intent]=`."""
+        filters = {"payment": {"type": "payment_intent", "payment_intent": payment_intent_id}}
+        found = await self._first(INVOICE_PAYMENTS, payment_intent_id, filters)
+        return reference(found, "invoice") if found is not None else None
 
     async def intents_of_invoice(self, invoice_id: str) -> Sequence[str]:
-        """See Gateway."""
-        found = await self._pages("invoice_payments.list", params={"invoice": _checked(invoice_id)})
-        named = (reference(child(payment, "payment"), "payment_intent") for payment in found)
-        return tuple(name for name in named if name is not None)
+        """`GET /v1/invoice_payments?invoice=`, all pages; payments made outside Stripe have no intent."""
+        if not is_id(invoice_id):
+            return ()
+        try:
+            payments = await all_pages(self._calls, INVOICE_PAYMENTS, {"invoice": invoice_id})
+        except StripeObjectMissing:
+            return ()
+        intents = (reference(child(payment, "payment"), "payment_intent") for payment in payments)
+        return list(dict.fromkeys(intent for intent in intents if intent is not None))
 
     async def catalogue(self, references: Sequence[str]) -> Mapping[str, CatalogPrice]:
-        """See Gateway."""
-        return await self._catalogue.prices_of(references)
+        """Prices, products and lookup keys; see `catalogue.look_up`."""
+        return await look_up(self._calls, references)
 
     async def close(self) -> None:
-        """See Gateway."""
-        await self._caller.close()
+        """Give back the connections."""
+        await self._calls.close()
 
-    async def _retrieve(self, service: str, object_id: str) -> Document:
-        return await self._caller.call(f"{service}.retrieve", _checked(object_id))
+    async def _object(self, collection: str, object_id: str) -> Document:
+        _require_id(object_id)
+        path = f"{collection}/{object_id}"
+        return identified(await self._calls.send("get", path, {}), path)
 
-    async def _pages(self, method: str, *path: str, params: Mapping[str, Any]) -> list[Document]:
-        """Every object of a list, page after page."""
-        found: list[Document] = []
-        cursor: dict[str, str] = {}
-        while True:
-            page = await self._caller.call(method, *path, {**params, "limit": PAGE, **cursor})
-            found += items(page)
-            if not page.get("has_more") or not items(page):
-                return found
-            cursor = {"starting_after": str(found[-1]["id"])}
+    async def _first(self, path: str, object_id: str, filters: Mapping[str, Any]) -> Document | None:
+        """The first of a list that is filtered by an object. Some servers answer an unknown one with an empty list, some
+        with `resource_missing`: both mean that there is nothing.
+        """
+        if not is_id(object_id):
+            return None
+        try:
+            page = await one_page(self._calls, path, {**filters, "limit": 1})
+        except StripeObjectMissing:
+            return None
+        return identified(items(page)[0], path) if items(page) else None
 
 
-def _checked(object_id: str) -> str:
-    if not _ID.fullmatch(object_id):
-        raise StripeObjectMissing("Stripe has no object of such an id.", "resource_missing")
-    return object_id
+def _require_id(object_id: str) -> None:
+    if not is_id(object_id):
+        raise StripeObjectMissing(
+            "There is no such object: the id has characters that no id of Stripe's has, or none. Check where it is from.",
+            "resource_missing",
+        )

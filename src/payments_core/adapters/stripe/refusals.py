@@ -9,11 +9,13 @@ Meanings follow https://docs.stripe.com/error-low-level and https://docs.stripe.
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import Final, TypeVar
 
 from attrs import frozen
 
-from ...errors import StripeError, StripeObjectMissing, StripeUnavailable
+from payments_core.errors import StripeError, StripeObjectMissing, StripeUnavailable
+
+E = TypeVar("E", bound=StripeError)
 
 #: A Retry-After beyond this is taken for a mistake.
 MAX_RETRY_AFTER_S: Final = 600
@@ -27,7 +29,8 @@ _AGAIN = "Try again; if it lasts, see https://status.stripe.com."
 @frozen
 class Refusal:
     """What is known of a failed request. `status` is None when there was no answer; `spoken` says whether the body was
-    Stripe's error object; `failure` names the class of the transport's error."""
+    Stripe's error object; `failure` names the class of the transport's error.
+    """
 
     status: int | None = None
     spoken: bool = True
@@ -112,8 +115,33 @@ def _unavailable(refusal: Refusal, message: str) -> StripeUnavailable:
     return error
 
 
-_E = StripeError
+def _error(kind: type[E], refusal: Refusal, message: str) -> E:
+    return kind(
+        message,
+        _checked(_CODE, refusal.code) or ("idempotency_error" if refusal.type == "idempotency_error" else None),
+        param=_checked(_PARAM, refusal.param),
+        request_id=_checked(_REQUEST_ID, refusal.request_id),
+    )
 
 
-def _error[E: StripeError](kind: type[E], refusal: Refusal, message: str) -> E:
-    raise NotImplementedError
+def retry_after_s(header: str | None) -> int | None:
+    """The seconds of a Retry-After header, where it gives whole seconds that one may wait."""
+    if header is None or not re.fullmatch(r"[0-9]{1,6}", header.strip()):
+        return None
+    seconds = int(header)
+    return seconds if 0 < seconds <= MAX_RETRY_AFTER_S else None
+
+
+def _named(refusal: Refusal) -> str:
+    """Code, parameter and request id, as they stand behind the sentence."""
+    known = {
+        "code": _checked(_CODE, refusal.code),
+        "parameter": _checked(_PARAM, refusal.param),
+        "request": _checked(_REQUEST_ID, refusal.request_id),
+    }
+    told = ", ".join(f"{name} {value}" for name, value in known.items() if value is not None)
+    return f" ({told})" if told else ""
+
+
+def _checked(pattern: re.Pattern[str], value: str | None) -> str | None:
+    return value if value is not None and pattern.fullmatch(value) else None

@@ -1,180 +1,305 @@
-"""The only module that knows the Stripe SDK: its clients, its calls and its exceptions.
+"""The one module that imports `stripe`: its clients in both worlds, and what its errors say.
 
-One seam for both worlds: `call("checkout.sessions.create", …)` runs that service method and gives back plain
-dictionaries. Objects of the SDK go no further; they are no dictionaries, and a pickled one holds the API key.
-
-The SDK's telemetry is switched off: it writes a file under the user's home from within requests, on the loop too.
+Requests go through the SDK's `raw_request`: keys, versions, encoding, retries and the classification of errors are the
+SDK's, but the answer stays plain JSON. Building the SDK's objects costs more than reading the answer (7 ms for a page of
+100 prices), and one of them holds the API key and cannot be pickled, logged or compared safely.
 """
 
 from __future__ import annotations
 
 import asyncio
+import importlib.util
+import logging
 import os
-from typing import Any, Protocol, cast
-from weakref import WeakKeyDictionary
+import ssl
+import threading
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, TypeAlias, TypeVar, cast
+from urllib.parse import urlsplit
+from weakref import WeakSet
 
+import requests
 import stripe
+from attrs import frozen
 
-from payments_core.adapters.stripe.failures import Refusal, safe_name, translated
-from payments_core.errors import ConfigurationError, StripeError
+from payments_core.adapters.stripe.calls import Job, Method, json_object
+from payments_core.adapters.stripe.refusals import Refusal, error_of
+from payments_core.domain.stripe_objects import Document
+from payments_core.drive import run_blocking
+from payments_core.errors import ConfigurationError, FlowSuspendedError, StripeError
 from payments_core.ports import Io
 from payments_core.settings import Settings
 
-CONNECT_TIMEOUT_S = 5
-READ_TIMEOUT_S = 20
-#: The SDK's own retries within one call: connection errors, 409 and 5xx. Every create carries our idempotency key.
-NETWORK_RETRIES = 2
+T = TypeVar("T")
+HttpClient: TypeAlias = stripe.HTTPClient
 
+CONNECT_S: Final = 5.0
+READ_S: Final = 20.0
+#: The whole request, in the asynchronous world: an answer that trickles must end too.
+TOTAL_S: Final = 30.0
+#: The SDK repeats what it may: connections that fail, 409, 5xx, and what Stripe marks. Creates carry our idempotency key.
+RETRIES: Final = 2
+CONCURRENT: Final = 8
+
+#: Where what a client raises of its own comes from, when the SDK lets it through.
+_TRANSPORTS: Final = ("aiohttp", "httpcore", "httpx", "requests", "urllib3", "http", "ssl", "socket")
+
+# The SDK would write an id of this machine to the home directory and send it along.
 stripe.enable_telemetry = False
+# The SDK logs whole requests at DEBUG and Stripe's messages, which may quote an address, at INFO. Whoever wants that sets
+# the level of the logger "stripe"; turning on one's own logs must not bring it.
+if logging.getLogger("stripe").level == logging.NOTSET:
+    logging.getLogger("stripe").setLevel(logging.WARNING)
 
 
-class Caller(Protocol):
-    """Runs one SDK service method. Raises StripeError and its kinds, nothing else."""
+@frozen
+class Endpoint:
+    """Whom to talk to and as whom, from the settings."""
 
-    io: Io
+    settings: Settings
 
-    async def call(self, method: str, *arguments: Any) -> dict[str, Any]:  # noqa: ANN401 - ids, parameters, options
-        """The answer of `client.v1.<method>(*arguments)` as plain dictionaries."""
-        ...
+    def client(self, http_client: HttpClient) -> stripe.StripeClient:
+        """An SDK client over this transport."""
+        base = self.settings.stripe_api_base
+        return stripe.StripeClient(
+            self.settings.stripe_secret_key.get_secret_value(),
+            stripe_account=self.settings.payments_account,
+            base_addresses={"api": base} if base is not None else {},
+            max_network_retries=RETRIES,
+            http_client=http_client,
+        )
 
-    async def close(self) -> None:
-        """Give back every connection."""
-        ...
+    @property
+    def local(self) -> bool:
+        """Whether a server on this machine stands in for Stripe; the environment's proxies are not for it."""
+        return self.settings.stripe_api_base is not None
+
+    @property
+    def name(self) -> str:
+        """How errors name the server."""
+        base = self.settings.stripe_api_base
+        if base is None:
+            return "Stripe"
+        parts = urlsplit(base)
+        return f"Stripe's stand-in (STRIPE_API_BASE, {parts.hostname}:{parts.port or parts.scheme})"
 
 
-class BlockingCaller:
-    """The synchronous SDK, on the caller's thread. A forked process gets a client of its own."""
+class _Thread(threading.local):
+    """A thread's own client, and the process it was made in."""
+
+    client: stripe.StripeClient | None = None
+    pid: int = 0
+
+
+class BlockingCalls:
+    """Requests on the calling thread, over requests. Never suspends."""
 
     io: Io = "blocking"
 
-    def __init__(self, settings: Settings, http_client: object | None) -> None:
-        self._settings = settings
-        self._given = http_client
-        self._client: stripe.StripeClient | None = None
-        self._process: int | None = None
+    def __init__(self, settings: Settings, http_client: HttpClient | None = None) -> None:
+        self._endpoint = Endpoint(settings)
+        self._given = self._endpoint.client(http_client) if http_client is not None else None
+        self._thread = _Thread()
+        self._sessions: WeakSet[requests.Session] = WeakSet()
 
-    async def call(self, method: str, *arguments: Any) -> dict[str, Any]:  # noqa: ANN401 - see Caller
-        """See Caller."""
+    async def send(
+        self, method: Method, path: str, params: Mapping[str, Any], *, idempotency_key: str | None = None
+    ) -> Document:
+        """One request; see `Calls`."""
+        options = {"idempotency_key": idempotency_key} if idempotency_key is not None else {}
         try:
-            answer = _method(self._of_this_process(), method)(*arguments)
-            return _plain(answer)
-        except stripe.StripeError as failure:
-            raise _translated(failure) from None
+            data = self._client().raw_request(method, path, **params, **options).data
+        except Exception as failure:  # noqa: BLE001 - the port promises StripeError and nothing else
+            error = translated(failure, self._endpoint.name)
+        else:
+            return json_object(data, path)
+        # Raised outside the handler: the SDK's error holds Stripe's body and must not follow as a context either.
+        raise error
+
+    async def each(self, jobs: Sequence[Job[T]]) -> list[T]:
+        """One after the other."""
+        return [await job() for job in jobs]
 
     async def close(self) -> None:
-        """See Caller."""
-        client, self._client = self._client, None
-        if client is not None and self._given is None:
-            _http_client(client).close()
+        """Close the connections of all threads of this process."""
+        for session in list(self._sessions):
+            session.close()
+        self._thread = _Thread()
 
-    def _of_this_process(self) -> stripe.StripeClient:
-        if self._client is None or self._process != os.getpid():
-            transport = self._given or stripe.RequestsClient(timeout=(CONNECT_TIMEOUT_S, READ_TIMEOUT_S))
-            self._client = _client(self._settings, transport)
-            self._process = os.getpid()
-        return self._client
+    def _client(self) -> stripe.StripeClient:
+        if self._given is not None:
+            return self._given
+        thread, pid = self._thread, os.getpid()
+        if thread.client is None or thread.pid != pid:
+            # A connection inherited by fork is shared with the parent: their requests would run into one another.
+            thread.client, thread.pid = self._new_client(), pid
+        return thread.client
+
+    def _new_client(self) -> stripe.StripeClient:
+        session = requests.Session()
+        session.trust_env = not self._endpoint.local
+        self._sessions.add(session)
+        return self._endpoint.client(stripe.RequestsClient(timeout=(CONNECT_S, READ_S), session=session))
 
 
-class AsyncCaller:
-    """The SDK over aiohttp: one client for each event loop, since a connection cannot change loops."""
+class _Loops(threading.local):
+    """A thread's event loops that have used the gateway, each with its connections. A loop stays on one thread."""
+
+    def __init__(self) -> None:
+        self.clients: dict[asyncio.AbstractEventLoop, tuple[stripe.StripeClient, AioHttp]] = {}
+
+
+class AsyncCalls:
+    """Requests on the running loop, over aiohttp; every loop has its own connections."""
 
     io: Io = "async"
 
-    def __init__(self, settings: Settings, http_client: object | None) -> None:
-        self._settings = settings
-        self._given = http_client
-        self._clients: WeakKeyDictionary[asyncio.AbstractEventLoop, stripe.StripeClient] = WeakKeyDictionary()
-        if http_client is None:
-            _require_aiohttp()
+    def __init__(self, settings: Settings, http_client: HttpClient | None = None) -> None:
+        if http_client is None and importlib.util.find_spec("aiohttp") is None:
+            raise ConfigurationError(
+                "Stripe's asynchronous client needs aiohttp; install it with: pip install 'payments-core[fastapi]'."
+            )
+        self._endpoint = Endpoint(settings)
+        self._given = self._endpoint.client(http_client) if http_client is not None else None
+        # Made here and not in the loop: it reads the certificates from a file.
+        self._tls = ssl.create_default_context(cafile=stripe.ca_bundle_path)
+        self._loops = _Loops()
 
-    async def call(self, method: str, *arguments: Any) -> dict[str, Any]:  # noqa: ANN401 - see Caller
-        """See Caller."""
+    async def send(
+        self, method: Method, path: str, params: Mapping[str, Any], *, idempotency_key: str | None = None
+    ) -> Document:
+        """One request; see `Calls`."""
+        options = {"idempotency_key": idempotency_key} if idempotency_key is not None else {}
         try:
-            answer = await _method(self._of_this_loop(), f"{method}_async")(*arguments)
-            return _plain(answer)
-        except stripe.StripeError as failure:
-            raise _translated(failure) from None
-        except (OSError, TimeoutError, *_aiohttp_errors()):
-            # The SDK reads an answer's body outside its own try: a connection cut there comes out as it is.
-            raise translated(Refusal(status=None)) from None
+            data = (await self._client().raw_request_async(method, path, **params, **options)).data
+        except Exception as failure:  # noqa: BLE001 - the port promises StripeError and nothing else
+            error = translated(failure, self._endpoint.name)
+        else:
+            return json_object(data, path)
+        # Raised outside the handler: the SDK's error holds Stripe's body and must not follow as a context either.
+        raise error
+
+    async def each(self, jobs: Sequence[Job[T]]) -> list[T]:
+        """Together, at most `CONCURRENT` at a time; the first failure ends the others."""
+        gate = asyncio.Semaphore(CONCURRENT)
+
+        async def one(job: Job[T]) -> T:
+            async with gate:
+                return await job()
+
+        tasks = [asyncio.ensure_future(one(job)) for job in jobs]
+        try:
+            return list(await asyncio.gather(*tasks))
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def close(self) -> None:
-        """See Caller."""
-        client = self._clients.pop(asyncio.get_running_loop(), None)
-        if client is not None and self._given is None:
-            await _http_client(client).close_async()
+        """Close the connections of the running loop, and of loops that have ended."""
+        self._forget_ended_loops()
+        mine = self._loops.clients.pop(asyncio.get_running_loop(), None)
+        if mine is not None:
+            await mine[1].close_async()
 
-    def _of_this_loop(self) -> stripe.StripeClient:
+    def _client(self) -> stripe.StripeClient:
+        if self._given is not None:
+            return self._given
         loop = asyncio.get_running_loop()
-        client = self._clients.get(loop)
-        if client is None:
-            client = _client(self._settings, self._given or _aiohttp_client())
-            self._clients[loop] = client
-        return client
+        mine = self._loops.clients.get(loop)
+        if mine is None:
+            self._forget_ended_loops()
+            transport = AioHttp(self._tls, use_proxies=not self._endpoint.local)
+            mine = self._loops.clients[loop] = (self._endpoint.client(transport), transport)
+        return mine[0]
+
+    def _forget_ended_loops(self) -> None:
+        for loop in [loop for loop in self._loops.clients if loop.is_closed()]:
+            self._loops.clients.pop(loop)[1].abandon()
 
 
-def _client(settings: Settings, transport: object) -> stripe.StripeClient:
-    base = settings.stripe_api_base
-    return stripe.StripeClient(
-        settings.stripe_secret_key.get_secret_value(),
-        stripe_account=settings.payments_account,
-        base_addresses={"api": base} if base else {},
-        max_network_retries=NETWORK_RETRIES,
-        http_client=cast("stripe.HTTPClient", transport),
-    )
+class AioHttp(stripe.AIOHTTPClient):
+    """The SDK's aiohttp client, made inside the loop it serves.
 
+    The SDK reads the body outside its error handling: an answer that breaks off would surface as aiohttp's own error, and
+    never be tried again.
+    """
 
-def _method(client: stripe.StripeClient, path: str) -> Any:  # noqa: ANN401 - any of the SDK's service methods
-    found: Any = client.v1
-    for name in path.split("."):
-        found = getattr(found, name)
-    return found
-
-
-def _plain(answer: Any) -> dict[str, Any]:  # noqa: ANN401 - any of the SDK's objects
-    return cast("dict[str, Any]", answer.to_dict())
-
-
-def _http_client(client: stripe.StripeClient) -> Any:  # noqa: ANN401 - the SDK gives no public way to close it
-    return cast("Any", client)._requestor._client
-
-
-def _translated(failure: stripe.StripeError) -> StripeError:
-    error: Any = failure.error
-    headers: dict[str, Any] = dict(cast("Any", failure.headers) or {})
-    after = str(headers.get("retry-after") or headers.get("Retry-After") or "")
-    return translated(
-        Refusal(
-            status=failure.http_status,
-            code=safe_name(getattr(error, "code", None)) or safe_name(failure.code),
-            param=safe_name(getattr(error, "param", None)),
-            request_id=safe_name(failure.request_id),
-            retry_after_s=int(after) if after.isascii() and after.isdigit() else None,
-        )
-    )
-
-
-def _require_aiohttp() -> None:
-    try:
-        import aiohttp  # noqa: F401
-    except ImportError:
-        raise ConfigurationError(
-            "AsyncPayments talks to Stripe over aiohttp, which is not installed; pip install 'payments-core[fastapi]'."
-        ) from None
-
-
-def _aiohttp_client() -> object:
-    import aiohttp
-
-    return stripe.AIOHTTPClient(timeout=aiohttp.ClientTimeout(total=READ_TIMEOUT_S, connect=CONNECT_TIMEOUT_S))
-
-
-def _aiohttp_errors() -> tuple[type[Exception], ...]:
-    try:
+    def __init__(self, tls: ssl.SSLContext, *, use_proxies: bool) -> None:
         import aiohttp
-    except ImportError:
-        return ()
-    return (aiohttp.ClientError,)
+
+        self._own = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(ssl=tls),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            trust_env=use_proxies,
+        )
+        limits = aiohttp.ClientTimeout(total=TOTAL_S, sock_connect=CONNECT_S, sock_read=READ_S)
+        super().__init__(timeout=limits, session=self._own)
+
+    async def request_async(
+        self, method: str, url: str, headers: Mapping[str, str], post_data: Any = None
+    ) -> tuple[bytes, int, Mapping[str, str]]:
+        """One attempt; a body that breaks off is a connection error like any other."""
+        try:
+            return await super().request_async(method, url, headers, post_data)
+        except stripe.APIConnectionError:
+            raise
+        except Exception as broken:
+            raise stripe.APIConnectionError("The answer broke off.", should_retry=True) from broken
+
+    async def close_async(self) -> None:
+        """Close the connections; awaited in the loop they belong to."""
+        await self._own.close()
+
+    def abandon(self) -> None:
+        """Let go of the connections of a loop that has ended: nothing is left to wait for."""
+        closing = self._own.close()
+        try:
+            run_blocking(closing)
+        except (FlowSuspendedError, RuntimeError):
+            self._own.detach()
 
 
-BlockingCalls, AsyncCalls, HttpClient = BlockingCaller, AsyncCaller, object
+def translated(failure: Exception, where: str) -> StripeError:
+    """What to raise for an exception out of the SDK. It is never chained: it holds the answer's body."""
+    if isinstance(failure, StripeError):
+        return failure
+    if isinstance(failure, stripe.StripeError):
+        return error_of(_refusal(failure), where=where)
+    if isinstance(failure, OSError) or type(failure).__module__.partition(".")[0] in _TRANSPORTS:
+        return error_of(Refusal(failure=type(failure).__name__), where=where)
+    # The SDK trips over an error object that is none ({"error": null}), and over parameters it cannot encode.
+    return StripeError(
+        f"The Stripe SDK failed with {type(failure).__name__}: the parameters cannot be sent, or the answer was not of "
+        "the shape that Stripe's API reference gives."
+    )
+
+
+def _refusal(failure: stripe.StripeError) -> Refusal:
+    if isinstance(failure, stripe.APIConnectionError):
+        return Refusal(failure=type(failure.__cause__).__name__ if failure.__cause__ is not None else None)
+    body: object = failure.json_body
+    said: object = cast("dict[str, object]", body).get("error") if isinstance(body, dict) else None
+    told = cast("dict[str, object]", said) if isinstance(said, dict) else {}
+    headers = _headers(failure)
+    return Refusal(
+        status=failure.http_status or 0,
+        spoken=bool(told),
+        type=_text(told.get("type")),
+        code=_text(told.get("code")),
+        param=_text(told.get("param")),
+        request_id=_text(headers.get("request-id")),
+        retry_after=_text(headers.get("retry-after")),
+    )
+
+
+def _headers(failure: stripe.StripeError) -> Mapping[str, object]:
+    """The answer's headers; for a body that is not JSON the SDK puts them where the parsed body belongs."""
+    if failure.headers:
+        return failure.headers
+    body: object = failure.json_body
+    return cast("Mapping[str, object]", body) if isinstance(body, Mapping) else {}
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None

@@ -73,9 +73,7 @@ def balance(pending: Mapping[str, int]) -> JsonObject:
     currencies = pending or {"usd": 0}
     return {
         "object": "balance",
-        "available": [
-            {"amount": 0, "currency": currency, "source_types": {"card": 0}} for currency in currencies
-        ],
+        "available": [{"amount": 0, "currency": currency, "source_types": {"card": 0}} for currency in currencies],
         "livemode": False,
         "pending": [
             {"amount": amount, "currency": currency, "source_types": {"card": amount}}

@@ -15,9 +15,7 @@ _NO_ADDRESS = {
 }
 
 
-def payment_intent(
-    record: PaymentIntent, latest: Charge | None, attempted: PaymentMethod | None
-) -> JsonObject:
+def payment_intent(record: PaymentIntent, latest: Charge | None, attempted: PaymentMethod | None) -> JsonObject:
     """A PaymentIntent: https://docs.stripe.com/api/payment_intents/object.
 
     `latest` is its latest charge, `attempted` the card of that charge; a failed one is told in `last_payment_error`.
