@@ -10,6 +10,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from typing import Any, TypeAlias
 
 from attrs import evolve
@@ -20,7 +21,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Match, Mount
 from starlette.routing import Route as StarletteRoute
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from payments_core.app import AsyncPayments
 from payments_core.errors import ConfigurationError, PaymentsError, RouteNotFound
@@ -59,8 +60,10 @@ def create_router(
             _add_guarded(router, route, endpoint, dependencies)
         else:
             router.add_route(route.path, endpoint, list(route.methods), route.name, include_in_schema=False)
-        router.routes.append(StarletteRoute(route.path, _Refusal(_other_method(route)), include_in_schema=False))
-    router.routes.append(_Elsewhere("/", _Refusal(_not_found), name="payments_not_found"))
+        router.routes.append(
+            StarletteRoute(route.path, _Refusal(partial(refuse_method, route)), include_in_schema=False)
+        )
+    router.routes.append(_Elsewhere(_Refusal(_not_found)))
     return router
 
 
@@ -134,10 +137,6 @@ def _add_guarded(router: APIRouter, route: Route, endpoint: Endpoint, dependenci
         )
 
 
-def _other_method(route: Route) -> Callable[[HttpRequest], HttpReply]:
-    return lambda request: refuse_method(route, request)
-
-
 def _not_found(request: HttpRequest) -> HttpReply:
     return refuse(RouteNotFound("No payment route has this path."), request)
 
@@ -159,9 +158,14 @@ class _Elsewhere(Mount):
     prefix it matches nothing, because then every path is the host's.
     """
 
+    def __init__(self, app: ASGIApp) -> None:
+        super().__init__("/", app)
+        # A Mount drops the slash, and FastAPI refuses an empty path where there is no prefix either.
+        self.path = "/"
+
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """As a Mount, but never in full."""
-        if not self.path or scope["type"] != "http":
+        if not self.path.strip("/") or scope["type"] != "http":
             return Match.NONE, {}
         match, child_scope = super().matches(scope)
         return (Match.PARTIAL if match is Match.FULL else match), child_scope

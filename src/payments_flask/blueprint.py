@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, TypeAlias
 
 from attrs import evolve
@@ -114,16 +115,23 @@ def _refuse_the_rest(state: BlueprintSetupState, table: Sequence[Route]) -> None
     Flask only takes rules with named methods, Werkzeug's map any. The host's own rules are more particular, and win.
     """
 
-    def add(rule: str, endpoint: str, reply: Callable[[HttpRequest], HttpReply]) -> None:
-        full = f"{state.name_prefix}.{state.name}.{endpoint}".lstrip(".")
+    def add(rule: str, name: str, reply: Callable[[HttpRequest], HttpReply]) -> None:
+        def view(**_params: str) -> Response:
+            return _response(reply(_described()))
+
+        endpoint = f"{state.name_prefix}.{state.name}.{name}".lstrip(".")
         path = f"{(state.url_prefix or '').rstrip('/')}{rule}"
-        state.app.url_map.add(state.app.url_rule_class(path, endpoint=full, subdomain=state.subdomain))
-        state.app.view_functions[full] = lambda **_: _response(reply(_described()))
+        state.app.url_map.add(state.app.url_rule_class(path, endpoint=endpoint, subdomain=state.subdomain))
+        state.app.view_functions[endpoint] = view
 
     for route in table:
-        add(_rule(route), f"{route.name}_other_method", lambda asked, route=route: refuse_method(route, asked))
+        add(_rule(route), f"{route.name}_other_method", partial(refuse_method, route))
     if (state.url_prefix or "").strip("/"):
-        add("/<path:rest>", "not_found", lambda asked: refuse(RouteNotFound("No payment route has this path."), asked))
+        add("/<path:rest>", "not_found", _not_found)
+
+
+def _not_found(asked: HttpRequest) -> HttpReply:
+    return refuse(RouteNotFound("No payment route has this path."), asked)
 
 
 def _rule(route: Route) -> str:

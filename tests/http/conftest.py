@@ -51,7 +51,9 @@ def stripe() -> Iterator[Stripe]:
 
 
 @pytest.fixture(scope="session", params=TARGETS)
-def target(request: pytest.FixtureRequest, stripe: Stripe, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
+def target(
+    request: pytest.FixtureRequest, stripe: Stripe, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Target]:
     """Each target in turn."""
     name: str = request.param
     with opened(name, stripe.url, tmp_path_factory.mktemp(name)) as running_target:
@@ -59,7 +61,9 @@ def target(request: pytest.FixtureRequest, stripe: Stripe, tmp_path_factory: pyt
 
 
 @pytest.fixture(scope="session", params=("uvicorn", "gunicorn"))
-def server(request: pytest.FixtureRequest, stripe: Stripe, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
+def server(
+    request: pytest.FixtureRequest, stripe: Stripe, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Target]:
     """Each real server in turn, for what a test client cannot send."""
     name: str = request.param
     with opened(name, stripe.url, tmp_path_factory.mktemp(name)) as running_target:

@@ -28,7 +28,17 @@ WEBHOOK_SECRET = "whsec_a_secret_of_the_black_box_suite"
 START_DEADLINE_S = 30.0
 SERVERS = {
     "uvicorn": ["-m", "uvicorn", "tests.http.apps:fastapi_app", "--factory", "--host", "127.0.0.1", "--port"],
-    "gunicorn": ["-m", "gunicorn", "tests.http.apps:flask_app()", "-k", "gthread", "--threads", "8", "--no-control-socket", "-b"],
+    "gunicorn": [
+        "-m",
+        "gunicorn",
+        "tests.http.apps:flask_app()",
+        "-k",
+        "gthread",
+        "--threads",
+        "8",
+        "--no-control-socket",
+        "-b",
+    ],
 }
 
 
@@ -41,7 +51,7 @@ class Answer:
     body: bytes
 
     @property
-    def json(self) -> Any:
+    def json(self) -> Any:  # noqa: ANN401 - JSON of any shape
         return json.loads(self.body)
 
     @property

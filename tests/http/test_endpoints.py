@@ -65,22 +65,22 @@ class ScriptedCore:
         if self.start_failure is not None:
             raise self.start_failure
 
-    async def create_checkout_session(self, request: CheckoutRequest, user_id: str | None) -> Any:
+    async def create_checkout_session(self, request: CheckoutRequest, user_id: str | None) -> object:
         return self._told(request, user_id)
 
-    async def verify_prices(self, claims: Sequence[PriceClaim]) -> Any:
+    async def verify_prices(self, claims: Sequence[PriceClaim]) -> object:
         return self._told(claims)
 
-    async def receive_webhook(self, body: bytes, signature: str | None, *, traceparent: str | None) -> Any:
+    async def receive_webhook(self, body: bytes, signature: str | None, *, traceparent: str | None) -> object:
         return self._told(body, signature, traceparent)
 
-    async def session_status(self, session_id: str) -> Any:
+    async def session_status(self, session_id: str) -> object:
         return self._told(session_id)
 
-    async def readiness(self) -> Any:
+    async def readiness(self) -> object:
         return self._told()
 
-    def _told(self, *asked: object) -> Any:
+    def _told(self, *asked: object) -> object:
         self.asked.append(asked)
         if isinstance(self.result, Exception):
             raise self.result

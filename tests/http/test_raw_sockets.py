@@ -144,6 +144,14 @@ def test_a_signed_body_in_chunks_is_received(server: Target) -> None:
     assert received.endswith(b'{"received": true}')
 
 
+@pytest.mark.parametrize(("path", "limit"), [(WEBHOOK, 1024 * 1024), (CREATE, 256 * 1024)])
+def test_a_chunked_body_over_the_limit_is_too_large_and_not_cut_to_size(server: Target, path: str, limit: int) -> None:
+    """One byte over the limit is a 413, not the first megabyte of it taken for the whole."""
+    lines = ("Content-Type: application/json", "Transfer-Encoding: chunked", "Connection: close")
+    body = b"%x\r\n%s\r\n0\r\n\r\n" % (limit + 1, b"x" * (limit + 1))
+    assert exchange(server, head(path, *lines) + body) == [413]
+
+
 @pytest.mark.parametrize("path", [WEBHOOK, CREATE])
 def test_an_endless_chunked_body_is_cut_off_in_bounded_memory(server: Target, path: str) -> None:
     """413 or a closed connection long before a hundred megabytes, which are never held."""
@@ -202,7 +210,8 @@ def test_an_unread_body_is_never_taken_for_the_next_request(server: Target) -> N
 
 
 @pytest.mark.parametrize(
-    "host", [b"", b"Host: ", b"Host: evil.example\\@x", b"Host: a b", b"Host: \xff", b"Host: a\r\nHost: b", b"Host: [::1"]
+    "host",
+    [b"", b"Host: ", b"Host: evil.example\\@x", b"Host: a b", b"Host: \xff", b"Host: a\r\nHost: b", b"Host: [::1"],
 )
 def test_a_malformed_host_is_no_failure(server: Target, host: bytes) -> None:
     """No URL is ever built from it."""

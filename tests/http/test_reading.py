@@ -7,7 +7,7 @@ import pytest
 from payments_core.errors import MalformedJson, PayloadTooLarge, UnsupportedMediaType
 from payments_core.http.messages import Headers, HttpRequest
 from payments_core.http.reading import check_length, json_body
-from payments_core.http.routes import CREATE_CHECKOUT_SESSION, STRIPE_WEBHOOK
+from payments_core.http.routes import CREATE_CHECKOUT_SESSION, STRIPE_WEBHOOK, Route
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ def test_an_empty_body_is_malformed_whatever_its_type() -> None:
 
 
 @pytest.mark.parametrize(("route", "limit"), [(CREATE_CHECKOUT_SESSION, 262_144), (STRIPE_WEBHOOK, 1_048_576)])
-def test_a_declared_length_over_the_limit_is_refused_before_reading(route, limit: int) -> None:
+def test_a_declared_length_over_the_limit_is_refused_before_reading(route: Route, limit: int) -> None:
     """The limit itself is allowed."""
     check_length(route, Headers([("content-length", str(limit))]))
     with pytest.raises(PayloadTooLarge):

@@ -72,7 +72,9 @@ def test_a_session_s_state_is_exact_and_without_personal_data(target: Target, st
     assert after.json.keys() == {"sessionId", "status", "paymentStatus", "amountTotal", "currency"}
 
 
-@pytest.mark.parametrize("session_id", ["cs_test_nobody", "x", "cs_test_%00", "cs_test_%F0%9F%92%A9", "cs_" + "x" * 400])
+@pytest.mark.parametrize(
+    "session_id", ["cs_test_nobody", "x", "cs_test_%00", "cs_test_%F0%9F%92%A9", "cs_" + "x" * 400]
+)
 def test_a_session_that_was_not_made_here_is_not_found_and_stripe_is_not_asked(
     target: Target, stripe: Stripe, session_id: str
 ) -> None:
@@ -262,7 +264,9 @@ def test_a_get_route_answers_head(target: Target) -> None:
         assert (answer.status, answer.body) == (status, b"")
 
 
-@pytest.mark.parametrize("path", ["/nowhere", "/health/", "/health/x", "/webhooks", "/webhooks/paypal", "/checkout-sessions/"])
+@pytest.mark.parametrize(
+    "path", ["/nowhere", "/health/", "/health/x", "/webhooks", "/webhooks/paypal", "/checkout-sessions/"]
+)
 @pytest.mark.parametrize("method", ["GET", "POST", "FOO"])
 def test_any_other_path_under_the_prefix_is_not_found_in_our_shape(target: Target, path: str, method: str) -> None:
     """404 as JSON, with no redirect and no page."""

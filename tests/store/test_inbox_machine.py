@@ -28,7 +28,7 @@ OPEN = (InboxState.READY, InboxState.LEASED, InboxState.PARKED)
 
 @define
 class Row:
-    """What the model knows of an event. Times are seconds of the model's own clock."""
+    """What the model knows of an event: its place in the order, not its number. Times are seconds from the start."""
 
     seq: int
     received_s: float
@@ -67,7 +67,7 @@ class Model:
 
     def holder(self, claimed: ClaimedEvent) -> Row | None:
         """The event, if the claim still holds it."""
-        row = next(row for row in self.rows.values() if row.seq == claimed.seq)
+        row = self.rows[claimed.event_id]
         return row if row.state is InboxState.LEASED and row.token == claimed.token else None
 
 

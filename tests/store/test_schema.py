@@ -99,7 +99,7 @@ def test_partial_indexes_have_their_conditions(url: str) -> None:
     upgrade(url)
     catalogue = {
         "sqlite": "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql LIKE '%WHERE%'",
-        "postgresql": "SELECT indexname, indexdef FROM pg_indexes WHERE indexdef LIKE '%WHERE%' AND schemaname = 'public'",
+        "postgresql": "SELECT indexname, indexdef FROM pg_indexes WHERE indexdef LIKE '%WHERE%'",
     }
     with connected(url) as own:
         dialect = own.connection.dialect.name

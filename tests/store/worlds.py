@@ -5,19 +5,34 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import threading
+from collections.abc import Coroutine
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any, TypeVar
 
 import psycopg
+from blockbuster import blockbuster_ctx
 
 from payments_core.adapters.memory import MemoryStore
 from payments_core.adapters.sql import Limits, SqlStore, async_store, blocking_store
 from payments_core.ports import Io, Store
 from payments_core.testing.contracts import StoreWorld
 
+T = TypeVar("T")
+
 #: Enough for a test's threads, and an unreachable server is given up at once.
 LIMITS = Limits(pool_size=2, overflow=6, connect_s=2)
+
+
+class GuardedWorld(StoreWorld):
+    """In the async world a blocking call of ours on the event loop fails the test."""
+
+    def run(self, scenario: Coroutine[Any, Any, T]) -> T:
+        if self.io == "blocking":
+            return super().run(scenario)
+        with blockbuster_ctx(["payments_core.adapters"]):
+            return super().run(scenario)
 
 
 class HandClock:
@@ -38,7 +53,7 @@ class HandClock:
             self._now += timedelta(seconds=seconds)
 
 
-class MemoryWorld(StoreWorld):
+class MemoryWorld(GuardedWorld):
     """Its "processes" share their rows."""
 
     def __init__(self, io: Io) -> None:
@@ -57,7 +72,7 @@ class MemoryWorld(StoreWorld):
         return None
 
 
-class SqlWorld(StoreWorld):
+class SqlWorld(GuardedWorld):
     """A database at a URL."""
 
     def __init__(self, io: Io, url: str) -> None:

@@ -8,6 +8,7 @@ extra that brings its libraries, and one line of help.
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import sys
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -33,9 +34,7 @@ COMMANDS: Final[dict[str, Entry]] = {
 
 def main() -> None:
     """Entry point of the console script."""
-    try:
-        import click  # noqa: F401
-    except ImportError:
+    if importlib.util.find_spec("click") is None:
         sys.exit("The payments command needs click: pip install 'payments-core[cli]'")
     _group()(prog_name="payments")
 

@@ -2,37 +2,33 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import logging
 import sys
 
-# Imported for their absence to be noticed before anything starts; the sandbox itself loads them late.
-import aiohttp as _aiohttp  # noqa: F401
 import click
-import jinja2 as _jinja2  # noqa: F401
-import starlette as _starlette  # noqa: F401
-import uvicorn as _uvicorn  # noqa: F401
 
 from payments_core.sandbox import PortInUse, Sandbox, StripeRefusal, bind, serve, url_of
+
+# The sandbox loads these late; their absence is to be noticed before anything starts.
+for _name in ("aiohttp", "jinja2", "starlette", "uvicorn"):
+    if importlib.util.find_spec(_name) is None:
+        raise ModuleNotFoundError(f"No module named {_name!r}", name=_name)
 
 
 @click.command("sandbox", context_settings={"show_default": True})
 @click.option("--host", default="127.0.0.1", help="Address to listen on.")
-@click.option(
-    "--port", default=12111, type=click.IntRange(0, 65535), help="Port to listen on; 0 takes a free one."
-)
-@click.option(
-    "--forward-to", multiple=True, metavar="URL", help="Webhook URL that gets every event. Repeatable."
-)
+@click.option("--port", default=12111, type=click.IntRange(0, 65535), help="Port to listen on; 0 takes a free one.")
+@click.option("--forward-to", multiple=True, metavar="URL", help="Webhook URL that gets every event. Repeatable.")
 @click.option(
     "--webhook-secret",
     metavar="whsec_…",
-    envvar="PAYMENTS_SANDBOX_WEBHOOK_SECRET",
     help="Signing secret of the forwarded events; made up and printed where not given.",
 )
 @click.option("--seed", type=int, default=None, help="Make ids repeatable.")
 @click.option("--json", "as_json", is_flag=True, help="Print the start as one JSON line.")
-def command(
+def command(  # noqa: PLR0917 - click passes its options by name
     host: str,
     port: int,
     forward_to: tuple[str, ...],
@@ -53,9 +49,7 @@ def command(
     except PortInUse as error:
         raise click.ClickException(str(error)) from None
     try:
-        sandbox = Sandbox(
-            webhook_secret=webhook_secret, forward_to=forward_to, seed=seed, base_url=url_of(listener)
-        )
+        sandbox = Sandbox(webhook_secret=webhook_secret, forward_to=forward_to, seed=seed, base_url=url_of(listener))
     except StripeRefusal:
         listener.close()
         raise click.UsageError("--forward-to takes absolute http or https URLs.") from None
@@ -75,7 +69,7 @@ def _announce(sandbox: Sandbox, forward_to: tuple[str, ...], *, shown_secret: bo
             start["webhookSecret"] = sandbox.webhook_secret
         click.echo(json.dumps(start))
     else:
-        click.echo(f"Stripe sandbox on {sandbox.base_url} (no real money, nothing leaves this machine)")
+        click.echo(f"Stripe sandbox on {sandbox.base_url} (test keys only, no real money)")
         if shown_secret:
             click.echo(f"Webhook secret: {sandbox.webhook_secret}")
         for url in forward_to:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Final, TypeAlias, cast
 
 from ..errors import MalformedJson
@@ -76,7 +76,10 @@ def _bounded_int(digits: str) -> int:
 def _bounded_decimal(digits: str) -> Decimal:
     if len(digits) > _MAX_DIGITS:
         raise MalformedJson("A number in the body has too many digits.")
-    return Decimal(digits)
+    try:
+        return Decimal(digits)
+    except InvalidOperation:  # an exponent beyond what Decimal can hold
+        raise MalformedJson("A number in the body is too large.") from None
 
 
 def _check_tree(value: Json, max_depth: int) -> None:

@@ -58,6 +58,7 @@ _ERRORS: Final[dict[Route, dict[int, str]]] = {
     },
     CHECKOUT_SESSION: {
         404: "`session_not_found`",
+        422: "`invalid_request`",
         500: "`internal_error`",
         502: "`stripe_error`",
         503: "`stripe_unavailable`, `store_unavailable`",

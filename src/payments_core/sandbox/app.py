@@ -84,7 +84,7 @@ class _Surface:
             return self._unknown()
 
     async def submit(self, request: Request) -> Response:
-        """A payment page sent off. The answer waits for the first deliveries of what it caused, as Stripe's redirect does.
+        """A payment page sent off. The answer waits for the first deliveries of what it caused, as Stripe's does.
 
         A decline waits as well: its news is then out before the next attempt can make any.
         """
@@ -134,7 +134,7 @@ class _Surface:
 
 
 def _read(name: str) -> str:
-    return resources.files(__package__).joinpath("templates", name).read_text("utf-8")
+    return resources.files("payments_core.sandbox").joinpath("templates", name).read_text("utf-8")
 
 
 def _json(code: int, body: Mapping[str, object], headers: Mapping[str, str]) -> Response:

@@ -117,9 +117,13 @@ def update_price(context: Context, price: Price, params: Params) -> Price:
         active=price.active if active is None else active,
         metadata=params.metadata(current=price.metadata),
         nickname=_unset(params.text("nickname", unsettable=True), price.nickname),
-        lookup_key=_lookup_key(context, params, price),
         tax_behavior=_changed_tax_behavior(price, params),
         currency_options={**price.currency_options, **_currency_options(params)},
+    )
+    # Last, since it may take the key from another price: nothing may change before everything holds.
+    changed = evolve(
+        changed,
+        lookup_key=_lookup_key(context, params, price),
     )
     if changed == price:
         return price
@@ -168,10 +172,9 @@ def _amount(params: Params, currency: str) -> Decimal:
             "You may only specify one of these parameters: unit_amount, unit_amount_decimal.",
             "parameters_exclusive",
         )
-    if whole is None and exact is None:
-        raise missing(params.name("unit_amount"))
     amount = exact if whole is None else Decimal(whole)
-    assert amount is not None
+    if amount is None:
+        raise missing(params.name("unit_amount"))
     step = step_minor(currency)
     if amount % step:
         raise invalid(
@@ -209,18 +212,19 @@ def _lookup_key(context: Context, params: Params, price: Price | None) -> str | 
 
 def _changed_tax_behavior(price: Price, params: Params) -> str:
     wanted = params.choice("tax_behavior", TAX_BEHAVIORS) or price.tax_behavior
-    if price.tax_behavior != "unspecified" and wanted != price.tax_behavior:
+    if price.tax_behavior not in ("unspecified", wanted):
         raise invalid("tax_behavior", "You cannot change the tax behavior of a price once it is set.")
     return wanted
 
 
 def _product_of(context: Context, params: Params) -> tuple[Product, bool]:
     data, product_id = params.child("product_data"), params.text("product")
-    if (data is None) == (product_id is None):
-        raise (missing("product") if data is None else invalid("product", "Pass product or product_data, not both."))
+    if data is not None and product_id is not None:
+        raise invalid("product", "Pass product or product_data, not both.", "parameters_exclusive")
     if product_id is not None:
         return context.state.products.need(product_id, "product", status=400), False
-    assert data is not None
+    if data is None:
+        raise missing("product")
     data.only(
         "id",
         "name",

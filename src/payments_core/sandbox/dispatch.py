@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from typing import Protocol
 
@@ -36,7 +35,7 @@ async def send(url: str, body: bytes, headers: Mapping[str, str]) -> int:
             session.post(url, data=body, headers=dict(headers), allow_redirects=False) as reply,
         ):
             return reply.status
-    except asyncio.TimeoutError:
+    except TimeoutError:
         raise SendFailed(f"no answer within {TIMEOUT_S} s") from None
     except aiohttp.ClientConnectorError:
         raise SendFailed("connection refused or host unknown") from None

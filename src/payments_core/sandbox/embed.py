@@ -146,10 +146,11 @@ class Sandbox:
 
     def start_due(self) -> list[asyncio.Task[None]]:
         """Begin every delivery that is due and not under way, without waiting for any. Needs a running loop."""
+        self._forget_dead_loops()
         return [self._task(post) for post in self.due() if post.delivery not in self._in_flight]
 
     async def first_deliveries(self) -> None:
-        """Make what is due now and wait for every delivery under way, at most 10 s, as Stripe does before it redirects."""
+        """Make what is due and wait for all deliveries under way, at most 10 s, as Stripe does before it redirects."""
         self.start_due()
         if self._in_flight:
             await asyncio.wait(list(self._in_flight.values()), timeout=FIRST_DELIVERY_WAIT_S)
@@ -210,6 +211,12 @@ class Sandbox:
             for delivery in deliveries.due(context.state, context.now)
         ]
         return [post for post in composed if post is not None]
+
+    def _forget_dead_loops(self) -> None:
+        """A test's loop may have been closed with a delivery under way: it is due again."""
+        for delivery_id, task in list(self._in_flight.items()):
+            if task.get_loop().is_closed():
+                del self._in_flight[delivery_id]
 
     def _task(self, post: Post) -> asyncio.Task[None]:
         task = asyncio.create_task(self._try(post))

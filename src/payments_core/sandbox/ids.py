@@ -22,10 +22,13 @@ class IdSource(Protocol):
 
 
 class RandomIds:
-    """Ids from a seeded generator; without a seed they differ from run to run. No secret depends on them."""
+    """Ids from a seeded generator; without a seed they differ from run to run.
+
+    The only secrets among them sign a sandbox's own webhooks.
+    """
 
     def __init__(self, seed: int | None = None) -> None:
-        self._random = random.Random(secrets.randbits(64) if seed is None else seed)
+        self._random = random.Random(secrets.randbits(64) if seed is None else seed)  # noqa: S311 - ids, not keys
 
     def new(self, prefix: str, length: int) -> str:
         """`prefix` and `length` random letters and digits."""

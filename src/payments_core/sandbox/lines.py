@@ -50,50 +50,41 @@ def read(context: Context, params: Params) -> list[Line]:
 def _line(context: Context, params: Params, currency: str | None) -> Line:
     params.only("price", "price_data", "quantity", "metadata", elsewhere=("tax_rates",), off=_LINE_OFF)
     data, price_id = params.child("price_data"), params.text("price")
-    if (data is None) == (price_id is None):
-        if data is None:
-            raise missing(params.name("price"))
+    if data is not None and price_id is not None:
         raise invalid(
             params.name("price_data"),
             "You may only specify one of these parameters: price, price_data.",
             "parameters_exclusive",
         )
+    if data is not None:
+        price, product = _inline_price(context, data)
+        named = product or context.state.products.need(price.product)
+        return Line(_item(context, params, price, named, price.currency), price, product, is_new_price=True)
+    if price_id is None:
+        raise missing(params.name("price"))
+    label = params.name("price")
+    price = _usable_price(context, price_id, label)
+    named = context.state.products.need(price.product, label, status=400)
+    if not named.active:
+        raise invalid(label, f"The product {named.id} is inactive and cannot be sold.")
+    chosen = currency if currency is not None and currency in price.currency_options else price.currency
+    return Line(_item(context, params, price, named, chosen), price)
+
+
+def _item(context: Context, params: Params, price: Price, product: Product, currency: str) -> LineItem:
     quantity = params.integer("quantity", minimum=1, maximum=999_999)
     if quantity is None:
         raise invalid(params.name("quantity"), "Quantity is required. Add `quantity` to each line item.")
-    if data is not None:
-        price, product = _inline_price(context, data)
-        return _finish(context, params, price, product, quantity, price.currency, is_new=True)
-    assert price_id is not None
-    price = _usable_price(context, price_id, params.name("price"))
-    chosen = currency if currency in price.currency_options else price.currency
-    return _finish(context, params, price, None, quantity, chosen or price.currency, is_new=False)
-
-
-def _finish(
-    context: Context,
-    params: Params,
-    price: Price,
-    product: Product | None,
-    quantity: int,
-    currency: str,
-    *,
-    is_new: bool,
-) -> Line:
     unit = price.currency_options.get(currency, price.unit_amount)
-    named = product or context.state.products.need(price.product, params.name("price"), status=400)
-    if not named.active and not named.inline:
-        raise invalid(params.name("price"), f"The product {named.id} is inactive and cannot be sold.")
-    item = LineItem(
+    return LineItem(
         id=context.ids.new("li_1", 23),
         price=price.id,
         quantity=quantity,
-        description=named.name,
+        description=product.name,
         currency=currency,
         amount_minor=int((unit * quantity).quantize(Decimal(1), ROUND_HALF_UP)),
         metadata=params.metadata(),
     )
-    return Line(item, price, product, is_new)
 
 
 def _usable_price(context: Context, price_id: str, label: str) -> Price:
@@ -110,19 +101,23 @@ def _inline_price(context: Context, data: Params) -> tuple[Price, Product | None
         elsewhere=("recurring",),
     )  # fmt: skip
     described, product_id = data.child("product_data"), data.text("product")
-    if (described is None) == (product_id is None):
-        if described is None:
-            raise missing(data.name("product"))
+    if described is not None and product_id is not None:
         raise invalid(data.name("product"), "Pass product or product_data, not both.", "parameters_exclusive")
     product = None
     if described is not None:
         product = _inline_product(context, described)
         product_id = product.id
+    elif product_id is None:
+        raise missing(data.name("product"))
     else:
-        assert product_id is not None
-        context.state.products.need(product_id, data.name("product"), status=400)
+        _sold_product(context, product_id, data.name("product"))
     price = catalogue.read_price(context, data, product_id)
     return evolve(price, active=False, inline=True), product
+
+
+def _sold_product(context: Context, product_id: str, label: str) -> None:
+    if not context.state.products.need(product_id, label, status=400).active:
+        raise invalid(label, f"The product {product_id} is inactive and cannot be sold.")
 
 
 def _inline_product(context: Context, data: Params) -> Product:

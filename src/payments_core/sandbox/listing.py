@@ -47,13 +47,12 @@ def page(records: Sequence[T], params: Params, url: str, render: Callable[[T], J
 
 def created_filter(params: Params) -> Callable[[_Dated], bool]:
     """The `created` parameter as a predicate: an exact time, or `gt`, `gte`, `lt`, `lte` in epoch seconds."""
-    if "created" not in params:
-        return lambda record: True
-    if not params.is_object("created"):
+    if "created" in params and not params.is_object("created"):
         exact = params.integer("created")
         return lambda record: record.created == exact
     bounds = params.child("created")
-    assert bounds is not None
+    if bounds is None:
+        return lambda record: True
     bounds.only("gt", "gte", "lt", "lte")
     gt, gte = bounds.integer("gt"), bounds.integer("gte")
     lt, lte = bounds.integer("lt"), bounds.integer("lte")

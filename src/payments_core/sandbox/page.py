@@ -76,10 +76,9 @@ class Show:
 
 @frozen
 class Redirect:
-    """Send the buyer on. `event` is the completion's event, which endpoints should have heard of first."""
+    """Send the buyer on, once endpoints have heard of it."""
 
     url: str
-    event: str | None
 
 
 @frozen
@@ -111,7 +110,7 @@ def show(context: Context, session_id: str) -> Outcome:
     """`GET` of the page. Raises StripeRefusal 404 for a session that is not known."""
     session = context.state.sessions.need(session_id, "session")
     if session.status == "complete":
-        return Redirect(landing_url(session), None)
+        return Redirect(landing_url(session))
     if session.status == "expired":
         return _gone(session)
     return Show(200, _view(context, session))
@@ -121,8 +120,7 @@ def submit(context: Context, session_id: str, form: PayForm) -> Outcome:
     """`POST` of the page. A session that is paid already leads on as before: there is no second charge."""
     session = context.state.sessions.need(session_id, "session")
     if session.status == "complete":
-        done = payments.completion_event(context, session_id)
-        return Redirect(landing_url(session), done.id if done else None)
+        return Redirect(landing_url(session))
     if session.status == "expired":
         return _gone(session)
     problems: dict[str, str] = {}
@@ -148,12 +146,11 @@ def amount_text(minor: int, currency: str) -> str:
 
 def _pay(context: Context, session: Session, buyer: Buyer, card: Attempt | None, form: PayForm) -> Outcome:
     if card is None:
-        event = payments.settle_free(context, session, buyer)
-        return Redirect(landing_url(session), event.id)
+        payments.settle_free(context, session, buyer)
+        return Redirect(landing_url(session))
     charge = payments.attempt(context, session, buyer, card)
     if charge.decline is None:
-        done = payments.completion_event(context, session.id)
-        return Redirect(landing_url(session), done.id if done else None)
+        return Redirect(landing_url(session))
     return Show(402, _view(context, session, form, {}, charge.decline))
 
 

@@ -11,15 +11,15 @@ from attrs import evolve
 from . import render
 from .cards import Attempt
 from .errors import invalid
-from .records import Buyer, Charge, Event, PaymentIntent, PaymentMethod, Session
+from .records import Buyer, Charge, PaymentIntent, PaymentMethod, Session
 from .state import Context
 
 
-def settle_free(context: Context, session: Session, buyer: Buyer) -> Event:
-    """Complete a session of zero total: nothing to charge, so no intent. Returns `checkout.session.completed`."""
+def settle_free(context: Context, session: Session, buyer: Buyer) -> None:
+    """Complete a session of zero total: nothing to charge, so no intent."""
     _must_be_open(session, "completed")
     done = evolve(session, status="complete", payment_status="no_payment_required", buyer=buyer)
-    return _completed(context, done)
+    _completed(context, done)
 
 
 def attempt(context: Context, session: Session, buyer: Buyer, card: Attempt) -> Charge:
@@ -75,14 +75,6 @@ def expire_overdue(context: Context) -> None:
             expire(context, session)
 
 
-def completion_event(context: Context, session_id: str) -> Event | None:
-    """The `checkout.session.completed` of a session, if it has happened."""
-    for event in context.state.events.newest():
-        if event.type == "checkout.session.completed" and event.object["id"] == session_id:
-            return event
-    return None
-
-
 def _begin(context: Context, session: Session) -> PaymentIntent:
     """The payment intent, which Stripe too makes only when somebody tries to pay."""
     intent_id = context.ids.new("pi_3", 23)
@@ -114,9 +106,9 @@ def _fail(context: Context, intent: PaymentIntent, charge: Charge) -> None:
     context.emit("payment_intent.payment_failed", render.payment_intent(context, failed))
 
 
-def _completed(context: Context, done: Session) -> Event:
+def _completed(context: Context, done: Session) -> None:
     context.state.sessions.put(done)
-    return context.emit("checkout.session.completed", render.session(context, done))
+    context.emit("checkout.session.completed", render.session(context, done))
 
 
 def _must_be_open(session: Session, verb: str) -> None:

@@ -202,6 +202,9 @@ class Origin:
     idempotency_key: str | None = None
 
 
+NOBODY = Origin()
+
+
 @frozen
 class Event:
     """One snapshot event. `object` is the object as it was when it happened, `deliveries` are its own."""
@@ -211,7 +214,7 @@ class Event:
     type: str
     object: JsonObject
     previous: JsonObject | None = None
-    origin: Origin = Origin()
+    origin: Origin = NOBODY
     deliveries: tuple[str, ...] = ()
 
 

@@ -112,11 +112,12 @@ def _expand_step(context: Context, shape: JsonObject, steps: list[str], path: st
         _include(context, shape, head)
     elif head not in _REFERENCES.get(kind, ()):
         raise invalid("expand", f"This property cannot be expanded ({path}).")
-    value = shape.get(head)
+    value: object = shape.get(head)
     if isinstance(value, str):
-        value = shape[head] = by_id(context, value) or value
-    if rest and isinstance(value, dict):
-        _expand_step(context, value, rest, path)
+        shape[head] = by_id(context, value) or value
+    if rest and isinstance(shape.get(head), dict):
+        nested: JsonObject = shape[head]
+        _expand_step(context, nested, rest, path)
 
 
 def _include(context: Context, shape: JsonObject, field: str) -> None:

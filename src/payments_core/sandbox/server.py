@@ -7,7 +7,7 @@ import contextlib
 import signal
 import socket
 import threading
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import TYPE_CHECKING
 
 from .embed import Sandbox, wall_clock
@@ -42,7 +42,7 @@ def bind(host: str, port: int) -> socket.socket:
 def url_of(listener: socket.socket) -> str:
     """The address a client on this machine uses."""
     host, port = listener.getsockname()[:2]
-    if host in ("0.0.0.0", "::"):
+    if host in ("0.0.0.0", "::"):  # noqa: S104 - recognised, not bound
         host = "127.0.0.1"
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
@@ -75,7 +75,7 @@ def running(
     forward_to: Sequence[str] = (),
     seed: int | None = None,
     clock: Callable[[], int] = wall_clock,
-) -> Iterator[Sandbox]:
+) -> Generator[Sandbox]:
     """A sandbox served by a thread on a free loopback port, for tests: its address is `.base_url`.
 
     Deliveries are made as they fall due. The thread is ended, and waited for, on leaving.

@@ -14,6 +14,7 @@ from attrs import Factory, define, evolve, frozen
 from .errors import JsonObject, no_such
 from .ids import IdSource
 from .records import (
+    NOBODY,
     Charge,
     Delivery,
     Endpoint,
@@ -115,7 +116,7 @@ class Context:
     now: int
     ids: IdSource
     base_url: str
-    origin: Origin = Origin()
+    origin: Origin = NOBODY
     lenient: bool = False
 
     def emit(self, kind: str, snapshot: JsonObject, previous: JsonObject | None = None) -> Event:

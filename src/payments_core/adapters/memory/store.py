@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import AsyncGenerator, Generator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
 
 import attrs
@@ -46,9 +46,9 @@ class MemoryStore:
         self._io: Io = io
         self._clock = clock
         self._owes_broker = owes_broker
-        self._data = Data() if sharing is None else sharing._data
-        self._guard = threading.RLock() if sharing is None else sharing._guard
-        self._locks = RowLocks(io) if sharing is None else sharing._locks
+        self._data: Data = Data() if sharing is None else sharing._data
+        self._guard: AbstractContextManager[object] = threading.RLock() if sharing is None else sharing._guard
+        self._locks: RowLocks = RowLocks(io) if sharing is None else sharing._locks
         self._closed = False
 
     @property

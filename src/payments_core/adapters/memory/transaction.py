@@ -39,7 +39,7 @@ class MemoryHandle:
 class MemoryTransaction:
     """`payments_core.ports.StoreTransaction` over `Data`."""
 
-    def __init__(self, data: Data, guard: AbstractContextManager[Any], locks: RowLocks, *, owed: bool) -> None:
+    def __init__(self, data: Data, guard: AbstractContextManager[object], locks: RowLocks, *, owed: bool) -> None:
         self._data = data
         self._guard = guard
         self._locks = locks

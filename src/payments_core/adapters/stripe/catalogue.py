@@ -1,7 +1,7 @@
 """Looking references up in Stripe's catalogue with as few requests as its API allows.
 
-A reference is a price id (`price_…`: one request each, Stripe lists prices by no id), else a product id (100 a request),
-else a lookup key (10 a request). A product without a default price costs one request more.
+A reference is a price id (`price_…`: one request each, for Stripe lists prices by no id), else a product id (100 a
+request), else a lookup key (10 a request). A product without a default price costs one request more.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ T = TypeVar("T")
 PRICES: Final = "/v1/prices"
 PRODUCTS: Final = "/v1/products"
 PRICE_PREFIX: Final = "price_"
-#: https://docs.stripe.com/api/prices/list: "up to 10 lookup_keys"; https://docs.stripe.com/api/prices/object: 200 characters.
+#: https://docs.stripe.com/api/prices/list takes up to 10; a key has up to 200 characters.
 LOOKUP_KEYS: Final = 10
 MAX_LOOKUP_KEY_CHARS: Final = 200
 

@@ -114,8 +114,9 @@ class StripeGateway:
         return identified(await self._calls.send("get", path, {}), path)
 
     async def _first(self, path: str, object_id: str, filters: Mapping[str, Any]) -> Document | None:
-        """The first of a list that is filtered by an object. Some servers answer an unknown one with an empty list, some
-        with `resource_missing`: both mean that there is nothing.
+        """The first of a list that is filtered by an object.
+
+        An unknown object gives an empty list or `resource_missing`: both mean that there is nothing.
         """
         if not is_id(object_id):
             return None
@@ -129,6 +130,6 @@ class StripeGateway:
 def _require_id(object_id: str) -> None:
     if not is_id(object_id):
         raise StripeObjectMissing(
-            "There is no such object: the id has characters that no id of Stripe's has, or none. Check where it is from.",
+            "There is no such object: the id is empty or has characters that no id of Stripe's has. Check its source.",
             "resource_missing",
         )

@@ -28,8 +28,10 @@ _AGAIN = "Try again; if it lasts, see https://status.stripe.com."
 
 @frozen
 class Refusal:
-    """What is known of a failed request. `status` is None when there was no answer; `spoken` says whether the body was
-    Stripe's error object; `failure` names the class of the transport's error.
+    """What is known of a failed request.
+
+    `status` is None when there was no answer; `spoken` says whether the body was Stripe's error object; `failure` names
+    the class of the transport's error.
     """
 
     status: int | None = None
@@ -70,8 +72,8 @@ def _unspoken(refusal: Refusal, where: str) -> StripeError:
         # The request may have been carried out: trying again with its idempotency key finds out.
         return _unavailable(refusal, f"{where} answered with status {status} and a body that is not JSON. {_AGAIN}")
     return StripeError(
-        f"The answer to a request to {where} had status {status} and was not written by Stripe's API. Check what stands "
-        "between this server and Stripe (a proxy, a firewall, STRIPE_API_BASE).",
+        f"The answer to a request to {where} had status {status} and was not written by Stripe's API. Check what "
+        "stands between this server and Stripe (a proxy, a firewall, STRIPE_API_BASE).",
         request_id=_checked(_REQUEST_ID, refusal.request_id),
     )
 
@@ -82,7 +84,7 @@ def _refused(refusal: Refusal, where: str) -> StripeError:
         return _error(
             StripeError,
             refusal,
-            f"{where} did not accept the API key{named}. Check STRIPE_SECRET_KEY: the Dashboard's API keys page has it.",
+            f"{where} did not accept the API key{named}. Check STRIPE_SECRET_KEY (the Dashboard's API keys page).",
         )
     if status == 403:
         return _error(
@@ -103,8 +105,8 @@ def _refused(refusal: Refusal, where: str) -> StripeError:
         return _error(
             StripeError,
             refusal,
-            f"The idempotency key was used before with other parameters{named}. Send the first request again unchanged, "
-            "or use a new key.",
+            f"The idempotency key was used before with other parameters{named}. Send the first request again "
+            "unchanged, or use a new key.",
         )
     return _error(StripeError, refusal, f"{where} refused the request with status {status}{named}.")
 

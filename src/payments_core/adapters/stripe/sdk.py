@@ -1,8 +1,8 @@
 """The one module that imports `stripe`: its clients in both worlds, and what its errors say.
 
 Requests go through the SDK's `raw_request`: keys, versions, encoding, retries and the classification of errors are the
-SDK's, but the answer stays plain JSON. Building the SDK's objects costs more than reading the answer (7 ms for a page of
-100 prices), and one of them holds the API key and cannot be pickled, logged or compared safely.
+SDK's, but the answer stays plain JSON. Building the SDK's objects costs more than reading the answer (7 ms for a page
+of 100 prices), and each holds the API key, which a pickle would carry on.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import os
 import ssl
 import threading
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, TypeAlias, TypeVar, cast
+from typing import Any, Final, Protocol, TypeAlias, TypeVar, cast
 from urllib.parse import urlsplit
 from weakref import WeakSet
 
@@ -37,7 +37,7 @@ CONNECT_S: Final = 5.0
 READ_S: Final = 20.0
 #: The whole request, in the asynchronous world: an answer that trickles must end too.
 TOTAL_S: Final = 30.0
-#: The SDK repeats what it may: connections that fail, 409, 5xx, and what Stripe marks. Creates carry our idempotency key.
+#: The SDK repeats failed connections, 409, 5xx and what Stripe marks. Creates carry our idempotency key.
 RETRIES: Final = 2
 CONCURRENT: Final = 8
 
@@ -46,10 +46,22 @@ _TRANSPORTS: Final = ("aiohttp", "httpcore", "httpx", "requests", "urllib3", "ht
 
 # The SDK would write an id of this machine to the home directory and send it along.
 stripe.enable_telemetry = False
-# The SDK logs whole requests at DEBUG and Stripe's messages, which may quote an address, at INFO. Whoever wants that sets
-# the level of the logger "stripe"; turning on one's own logs must not bring it.
+# The SDK logs whole requests at DEBUG and Stripe's messages, which may quote an address, at INFO. Whoever wants that
+# sets the level of the logger "stripe"; turning on one's own logs must not bring it.
 if logging.getLogger("stripe").level == logging.NOTSET:
     logging.getLogger("stripe").setLevel(logging.WARNING)
+
+
+class Client(Protocol):
+    """What is used of `stripe.StripeClient`, whose own annotations leave the parameters open."""
+
+    def raw_request(self, method_: str, url_: str, **params: object) -> stripe.StripeResponse:
+        """One request, blocking."""
+        ...
+
+    async def raw_request_async(self, method_: str, url_: str, **params: object) -> stripe.StripeResponse:
+        """One request on the running loop."""
+        ...
 
 
 @frozen
@@ -58,16 +70,17 @@ class Endpoint:
 
     settings: Settings
 
-    def client(self, http_client: HttpClient) -> stripe.StripeClient:
+    def client(self, http_client: HttpClient) -> Client:
         """An SDK client over this transport."""
         base = self.settings.stripe_api_base
-        return stripe.StripeClient(
+        client = stripe.StripeClient(
             self.settings.stripe_secret_key.get_secret_value(),
             stripe_account=self.settings.payments_account,
             base_addresses={"api": base} if base is not None else {},
             max_network_retries=RETRIES,
             http_client=http_client,
         )
+        return cast("Client", client)
 
     @property
     def local(self) -> bool:
@@ -87,7 +100,7 @@ class Endpoint:
 class _Thread(threading.local):
     """A thread's own client, and the process it was made in."""
 
-    client: stripe.StripeClient | None = None
+    client: Client | None = None
     pid: int = 0
 
 
@@ -126,7 +139,7 @@ class BlockingCalls:
             session.close()
         self._thread = _Thread()
 
-    def _client(self) -> stripe.StripeClient:
+    def _client(self) -> Client:
         if self._given is not None:
             return self._given
         thread, pid = self._thread, os.getpid()
@@ -135,7 +148,7 @@ class BlockingCalls:
             thread.client, thread.pid = self._new_client(), pid
         return thread.client
 
-    def _new_client(self) -> stripe.StripeClient:
+    def _new_client(self) -> Client:
         session = requests.Session()
         session.trust_env = not self._endpoint.local
         self._sessions.add(session)
@@ -146,7 +159,7 @@ class _Loops(threading.local):
     """A thread's event loops that have used the gateway, each with its connections. A loop stays on one thread."""
 
     def __init__(self) -> None:
-        self.clients: dict[asyncio.AbstractEventLoop, tuple[stripe.StripeClient, AioHttp]] = {}
+        self.clients: dict[asyncio.AbstractEventLoop, tuple[Client, AioHttp]] = {}
 
 
 class AsyncCalls:
@@ -202,7 +215,7 @@ class AsyncCalls:
         if mine is not None:
             await mine[1].close_async()
 
-    def _client(self) -> stripe.StripeClient:
+    def _client(self) -> Client:
         if self._given is not None:
             return self._given
         loop = asyncio.get_running_loop()
@@ -221,8 +234,8 @@ class AsyncCalls:
 class AioHttp(stripe.AIOHTTPClient):
     """The SDK's aiohttp client, made inside the loop it serves.
 
-    The SDK reads the body outside its error handling: an answer that breaks off would surface as aiohttp's own error, and
-    never be tried again.
+    The SDK reads the body outside its error handling: an answer that breaks off would surface as aiohttp's own error,
+    and never be tried again.
     """
 
     def __init__(self, tls: ssl.SSLContext, *, use_proxies: bool) -> None:
@@ -234,18 +247,20 @@ class AioHttp(stripe.AIOHTTPClient):
             trust_env=use_proxies,
         )
         limits = aiohttp.ClientTimeout(total=TOTAL_S, sock_connect=CONNECT_S, sock_read=READ_S)
-        super().__init__(timeout=limits, session=self._own)
+        super().__init__(timeout=limits, session=self._own)  # pyright: ignore[reportUnknownMemberType]
 
     async def request_async(
-        self, method: str, url: str, headers: Mapping[str, str], post_data: Any = None
+        self, method: str, url: str, headers: Mapping[str, str], post_data: object = None
     ) -> tuple[bytes, int, Mapping[str, str]]:
         """One attempt; a body that breaks off is a connection error like any other."""
         try:
-            return await super().request_async(method, url, headers, post_data)
+            attempt = super().request_async(method, url, headers, post_data)  # pyright: ignore[reportUnknownMemberType]
+            return await attempt
         except stripe.APIConnectionError:
             raise
         except Exception as broken:
-            raise stripe.APIConnectionError("The answer broke off.", should_retry=True) from broken
+            error = stripe.APIConnectionError("The answer broke off.", should_retry=True)  # type: ignore[no-untyped-call]
+            raise error from broken
 
     async def close_async(self) -> None:
         """Close the connections; awaited in the loop they belong to."""
