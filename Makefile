@@ -35,6 +35,7 @@ format: venv-dev ## rewrite the formatting, fix what lint can fix
 	@$(PY) -m ruff format $(ARGS) .
 
 docs: venv-docs ## build the documentation into site/; a warning is an error
+	@test -f docs/index.md || { echo "docs/index.md is missing: there is nothing to build" >&2; exit 1; }
 	@$(BIN)/zensical build --strict --clean
 
 bench: ## run the benchmark suite
@@ -45,7 +46,7 @@ lock: venv-dev ## resolve requirements/*.txt anew (ARGS=--upgrade for the newest
 	@$(PY) -m tools.lock $(ARGS)
 
 clean: services-stop ## delete everything that these targets made
-	@rm -rf $(VENV) .services .demo site dist build .coverage htmlcov .pytest_cache .mypy_cache .ruff_cache \
+	@rm -rf $(VENV) .cache .services .demo site dist build .coverage htmlcov .pytest_cache .mypy_cache .ruff_cache \
 		.hypothesis .import_linter_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

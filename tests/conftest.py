@@ -33,11 +33,14 @@ __all__ = [
 ]
 
 GUARDED = ("payments_core", "payments_fastapi", "payments_flask")
+OF_THE_SHELL = re.compile(r"(STRIPE_|PAYMENTS_(?!TEST_|SERVICES|REQUIRE_SERVICES)|KAFKA_BROKERS$|PORT$|FRAMEWORK$)")
 MISSING = re.compile(r"service (\w+) is not available: (.*)", re.DOTALL)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Open the folder of this run's servers, once, in the process that outlives all workers."""
+    """Forget the shell's settings; open the folder of this run's servers in the process that outlives all workers."""
+    for name in [name for name in os.environ if OF_THE_SHELL.match(name)]:
+        del os.environ[name]
     if not hasattr(config, "workerinput"):
         _services.open_run()
 
@@ -64,9 +67,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     if skipped and _services.required() and any(item.get_closest_marker(name) for name in _services.MARKERS):
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longreprtext
         report.outcome = "failed"
-        report.longrepr = (
-            f"{reason}\n{_services.REQUIRE_VARIABLE} is set: a skipped service test is a failure"
-        )
+        report.longrepr = f"{reason}\n{_services.REQUIRE_VARIABLE} is set: a skipped service test is a failure"
     return report
 
 

@@ -49,9 +49,7 @@ def checks() -> list[Check]:
         Check("locks", (*tool, "tools.lock", "--check")),
         Check("dockerfile", ("hadolint", "Dockerfile")),
         Check("compose", ("check-jsonschema", "--builtin-schema", "vendor.compose-spec", "compose.yaml")),
-        Check(
-            "scripts", ("sh", "-c", "bash -n .ci/run && for one in tools/*.sh; do sh -n $one || exit 1; done")
-        ),
+        Check("scripts", ("sh", "-c", "bash -n .ci/run && for one in tools/*.sh; do sh -n $one || exit 1; done")),
     ]
 
 
@@ -66,9 +64,7 @@ def main() -> int:
     """Entry point; returns the exit code."""
     known = {check.name: check for check in checks()}
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "names", nargs="*", metavar="name", help=f"of {', '.join(known)}; all when none is given"
-    )
+    parser.add_argument("names", nargs="*", metavar="name", help=f"of {', '.join(known)}; all when none is given")
     names: list[str] = parser.parse_args().names
     unknown = sorted(set(names) - set(known))
     if unknown:

@@ -40,9 +40,7 @@ def files() -> Iterator[Path]:
         yield from (ROOT / name for name in found.stdout.split("\0") if name)
         return
     for folder, folders, names in os.walk(ROOT):
-        folders[:] = [
-            name for name in folders if name not in NOT_OURS and not name.startswith((".venv", ".mypy"))
-        ]
+        folders[:] = [name for name in folders if name not in NOT_OURS and not name.startswith((".venv", ".mypy"))]
         yield from (Path(folder) / name for name in names)
 
 

@@ -101,9 +101,7 @@ def complaints(lock: str) -> list[str]:
             continue
         versions = given.get(canonicalize_name(requirement.name), [])
         if not any(requirement.specifier.contains(version, prereleases=True) for version in versions):
-            found.append(
-                f"requirements/{lock}.txt has {versions or 'no version'} for '{text}'; run 'make lock'"
-            )
+            found.append(f"requirements/{lock}.txt has {versions or 'no version'} for '{text}'; run 'make lock'")
     return found
 
 

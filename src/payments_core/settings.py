@@ -20,7 +20,12 @@ from .errors import ConfigurationError
 from .money import CURRENCIES
 
 _KEY = re.compile(r"(sk|rk)_(test|live)_[A-Za-z0-9_]{1,255}")
-_PLACEHOLDER = re.compile(r"(?i)(change.?me|your|example|placeholder|secret.?here|todo|replace|<.*>|\.\.\.|…|xxx+)")
+#: What people leave in a template. A word counts only as a whole: real secrets are random letters and digits, and one
+#: in a thousand has three x in a row.
+_PLACEHOLDER = re.compile(
+    r"(?i)((sk|rk)_(test|live)_|whsec_)?(change[_-]?me|your|example|placeholder|todo|replace|x{3,}|\.{3,}|…|<.*>|\*+)"
+    r"([^a-z0-9].*)?"
+)
 #: Characters after `whsec_`. Stripe's own have 32 and more; tests like short ones, live money does not.
 _SECRET_LENGTH_TEST = 4
 _SECRET_LENGTH_LIVE = 24
@@ -114,7 +119,7 @@ class Settings(BaseSettings):
             raise ValueError("holds a publishable key; put the secret key there (it starts with sk_ or rk_)")
         if text.startswith("whsec_"):
             raise ValueError("holds a webhook signing secret; put the API secret key there (sk_ or rk_)")
-        if not _KEY.fullmatch(text) or _PLACEHOLDER.search(text):
+        if not _KEY.fullmatch(text) or _PLACEHOLDER.fullmatch(text):
             raise ValueError("is no Stripe secret key; put one there (it looks like sk_test_51Abc…)")
         return SecretStr(text)
 
@@ -213,7 +218,7 @@ def _weakness(secret: str, shortest: int) -> str | None:
         return "is blank or has an empty entry"
     if re.match(r"(sk|rk|pk)_", secret):
         return "holds an API key"
-    if _PLACEHOLDER.search(secret):
+    if _PLACEHOLDER.fullmatch(secret):
         return "still holds a placeholder"
     if not secret.startswith("whsec_") or not secret.isascii() or any(c.isspace() for c in secret):
         return "is no signing secret (it starts with whsec_)"

@@ -6,6 +6,7 @@ import asyncio
 import subprocess
 import sys
 import textwrap
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -103,34 +104,38 @@ def test_every_sqlite_connection_is_durable(io: Io, tmp_path: Path) -> None:
     assert world.run(told()) == [2, 10_000, 1, journal_mode().lower()]
 
 
-def test_every_postgresql_connection_is_bounded_and_durable(postgres_world: PostgresWorld) -> None:
+@pytest.fixture
+def role(postgres_world: PostgresWorld) -> Iterator[Callable[[str], None]]:
+    """Sets defaults of the role in this database, and takes them back: they outlive the database's name."""
+    database = postgres_world.query("SELECT quote_ident(current_database())")[0][0]
+    alter = f"ALTER ROLE CURRENT_USER IN DATABASE {database}"
+    yield lambda default: postgres_world.query(f"{alter} SET {default}").clear()
+    postgres_world.query(f"{alter} RESET ALL")
+
+
+def test_every_postgresql_connection_is_bounded_and_durable(
+    postgres_world: PostgresWorld, role: Callable[[str], None]
+) -> None:
     """Waits end, stopped transactions end, and a role that has switched durability off does not get its way."""
-    postgres_world.query(
-        "ALTER ROLE CURRENT_USER IN DATABASE " + _database(postgres_world) + " SET synchronous_commit = off"
-    )
+    role("synchronous_commit = off")
+    role("default_transaction_isolation = 'serializable'")
     names = ("lock_timeout", "idle_in_transaction_session_timeout", "synchronous_commit", "transaction_isolation")
 
     async def told() -> list[Any]:
-        store = await postgres_world.open()
-        return await ask(store, *(f"SHOW {name}" for name in names))
+        return await ask(await postgres_world.open(), *(f"SHOW {name}" for name in names))
 
     assert postgres_world.run(told()) == ["10s", "1min", "on", "read committed"]
 
 
-def test_a_roles_own_limits_are_left_alone(postgres_world: PostgresWorld) -> None:
+def test_a_roles_own_limits_are_left_alone(postgres_world: PostgresWorld, role: Callable[[str], None]) -> None:
     """An operator's settings win, except for switching durability off."""
-    role = "ALTER ROLE CURRENT_USER IN DATABASE " + _database(postgres_world)
-    postgres_world.query(f"{role} SET lock_timeout = '3s'")
-    postgres_world.query(f"{role} SET synchronous_commit = remote_apply")
+    role("lock_timeout = '3s'")
+    role("synchronous_commit = remote_apply")
 
     async def told() -> list[Any]:
         return await ask(await postgres_world.open(), "SHOW lock_timeout", "SHOW synchronous_commit")
 
     assert postgres_world.run(told()) == ["3s", "remote_apply"]
-
-
-def _database(world: PostgresWorld) -> str:
-    return str(world.query("SELECT quote_ident(current_database())")[0][0])
 
 
 def test_a_write_transaction_holds_the_file_from_its_start(tmp_path: Path) -> None:

@@ -110,9 +110,7 @@ def main() -> int:
     """Entry point; returns the exit code."""
     parser = argparse.ArgumentParser(prog="tools.services", description=__doc__)
     parser.add_argument("what", choices=["up", "down", "status", "run"])
-    parser.add_argument(
-        "names", nargs="*", metavar="name", help=f"of {', '.join(SERVICES)}; all when none is given"
-    )
+    parser.add_argument("names", nargs="*", metavar="name", help=f"of {', '.join(SERVICES)}; all when none is given")
     own, dashes, command = sys.argv[1:], [], []
     if "--" in own:
         cut = own.index("--")
@@ -121,9 +119,7 @@ def main() -> int:
     names: list[str] = arguments.names or list(SERVICES)
     unknown = [name for name in names if name not in SERVICES]
     if unknown or (arguments.what == "run") != bool(dashes and command):
-        parser.error(
-            f"unknown service {unknown}" if unknown else "`run` takes a command after --, the others none"
-        )
+        parser.error(f"unknown service {unknown}" if unknown else "`run` takes a command after --, the others none")
     if arguments.what == "run":
         return run(names, command)
     return {"up": up, "down": down, "status": status}[arguments.what](names)

@@ -34,9 +34,7 @@ def _engine_answers() -> bool:
         return False
     asked = (["docker", "info"], ["docker", "compose", "version"])
     try:
-        return all(
-            subprocess.run(one, capture_output=True, timeout=20, check=False).returncode == 0 for one in asked
-        )
+        return all(subprocess.run(one, capture_output=True, timeout=20, check=False).returncode == 0 for one in asked)
     except subprocess.TimeoutExpired:
         return False
 
@@ -81,9 +79,7 @@ def _starter(name: str) -> Callable[[Path], Running]:
         (home / "log").write_text(done.stdout + done.stderr)
         if done.returncode != 0:
             subprocess.run(compose(project, "down", "--volumes"), env=surroundings(password, {}), check=False)
-            raise ServiceUnavailable(
-                f"the container engine could not start {name}: {done.stderr.strip()[-300:]}"
-            )
+            raise ServiceUnavailable(f"the container engine could not start {name}: {done.stderr.strip()[-300:]}")
         return Running(url=_url(name, port, password), container=project)
 
     return start

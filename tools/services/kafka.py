@@ -56,18 +56,13 @@ def java() -> str:
     told = subprocess.run([program, "-version"], capture_output=True, text=True, check=False).stderr
     found = re.search(r'version "(\d+)', told)
     if found is None or int(found[1]) < JAVA_AT_LEAST:
-        raise ServiceUnavailable(
-            f"Kafka needs Java {JAVA_AT_LEAST} or newer; `java -version` says {told.strip()!r}"
-        )
+        raise ServiceUnavailable(f"Kafka needs Java {JAVA_AT_LEAST} or newer; `java -version` says {told.strip()!r}")
     return program
 
 
 def hashes(folder: Path) -> str:
     """One line `sha256  name` per jar, in the order of names."""
-    lines = [
-        f"{hashlib.sha256(jar.read_bytes()).hexdigest()}  {jar.name}\n"
-        for jar in sorted(folder.glob("*.jar"))
-    ]
+    lines = [f"{hashlib.sha256(jar.read_bytes()).hexdigest()}  {jar.name}\n" for jar in sorted(folder.glob("*.jar"))]
     return "".join(lines)
 
 

@@ -36,9 +36,7 @@ def binaries() -> Path:
     for folder in folders:
         if all((folder / program).exists() for program in PROGRAMS):
             return folder
-    raise ServiceUnavailable(
-        "no PostgreSQL server was found; install it (Debian: apt-get install postgresql)"
-    )
+    raise ServiceUnavailable("no PostgreSQL server was found; install it (Debian: apt-get install postgresql)")
 
 
 def server_user() -> str | None:

@@ -53,8 +53,11 @@ def command(  # noqa: PLR0917 - click passes its options by name
     except StripeRefusal:
         listener.close()
         raise click.UsageError("--forward-to takes absolute http or https URLs.") from None
-    _announce(sandbox, forward_to, shown_secret=webhook_secret is None, as_json=as_json)
-    serve(sandbox, listener)
+    serve(
+        sandbox,
+        listener,
+        ready=lambda: _announce(sandbox, forward_to, shown_secret=webhook_secret is None, as_json=as_json),
+    )
 
 
 def _announce(sandbox: Sandbox, forward_to: tuple[str, ...], *, shown_secret: bool, as_json: bool) -> None:

@@ -176,7 +176,7 @@ def _amount(params: Params, currency: str) -> Decimal:
     if amount is None:
         raise missing(params.name("unit_amount"))
     step = step_minor(currency)
-    if amount % step:
+    if step > 1 and amount % step:
         raise invalid(
             params.name("unit_amount"), f"Invalid amount: amounts in {currency} must be a multiple of {step}."
         )

@@ -55,14 +55,18 @@ async def deliver_forever(sandbox: Sandbox) -> None:
         await asyncio.sleep(TICK_S)
 
 
-def serve(sandbox: Sandbox, listener: socket.socket) -> None:
-    """Serve until SIGINT or SIGTERM, then end cleanly. Takes over the listening socket; main thread only."""
+def serve(sandbox: Sandbox, listener: socket.socket, ready: Callable[[], None] = lambda: None) -> None:
+    """Serve until SIGINT or SIGTERM, then end cleanly. Takes over the listening socket; main thread only.
+
+    `ready` is called as soon as a signal ends the process cleanly; connections are taken before that already.
+    """
 
     async def until_stopped() -> None:
         server = _server(sandbox)
         loop = asyncio.get_running_loop()
         for name in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(name, _stop, server)
+        ready()
         await _serve(server, sandbox, listener)
 
     asyncio.run(until_stopped())

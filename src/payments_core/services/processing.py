@@ -104,10 +104,8 @@ class Processing:
         if is_exhausted(claimed.attempt):
             return await self._bury(claimed, reason)
         delay_s = retry_delay_s(claimed.attempt, self.random())
-        # Frames say where; the message stays out, since a developer's exception may hold a buyer's data.
-        frames = "".join(traceback.format_tb(failure.__traceback__))
         facts = {"eventId": claimed.event_id, "attempt": claimed.attempt, "retryInSeconds": round(delay_s, 1)}
-        _log.error("Event will be tried again: %s", reason, extra={**facts, "frames": frames})
+        _log.error("Event will be tried again: %s", reason, extra={**facts, **_frames(failure)})
         await self.store.let_go(claimed, delay_s=delay_s, reason=reason, counted=True, parked=False)
         return Outcome.AGAIN
 
@@ -116,6 +114,13 @@ class Processing:
         _log.error("Event is a dead letter: %s", reason, extra=facts)
         await self.store.bury(claimed, reason)
         return Outcome.DEAD
+
+
+def _frames(failure: Exception) -> dict[str, str]:
+    """Where a developer's exception came from. Its message stays out, since it may hold a buyer's data."""
+    if isinstance(failure, PaymentsError):
+        return {}
+    return {"frames": "".join(traceback.format_tb(failure.__traceback__))}
 
 
 def _reason(failure: Exception) -> str:

@@ -64,7 +64,7 @@ class AsyncConnector:
     async def transaction(self, *, writes: bool = True) -> AsyncGenerator[Link]:
         """See Connector."""
         with translated():
-            connection = await self._engines.current().connect()
+            connection = await (await self._engines.current()).connect()
         link = AsyncLink(connection, self._session_factory)
         try:
             with translated():

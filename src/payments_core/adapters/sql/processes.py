@@ -64,7 +64,7 @@ class AsyncEngines:
         self._by_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncEngine] = WeakKeyDictionary()
         self._closed = False
 
-    def current(self) -> AsyncEngine:
+    async def current(self) -> AsyncEngine:
         """The engine of this loop. Raises StoreUnavailable after `close`, ConfigurationError where no loop runs."""
         try:
             loop = asyncio.get_running_loop()
@@ -74,7 +74,7 @@ class AsyncEngines:
                 "blocking store."
             ) from None
         engine = self._by_loop.get(loop) if self._pid == os.getpid() else None
-        return engine if engine is not None else self._make(loop)
+        return engine if engine is not None else await self._make(loop)
 
     async def close(self) -> None:
         """Close this loop's connections; those of other loops can only be closed on them."""
@@ -83,12 +83,15 @@ class AsyncEngines:
         if engine is not None:
             await engine.dispose()
 
-    def _make(self, loop: asyncio.AbstractEventLoop) -> AsyncEngine:
+    async def _make(self, loop: asyncio.AbstractEventLoop) -> AsyncEngine:
         _refuse_closed(closed=self._closed)
         if self._pid != os.getpid():
             _INHERITED.extend(self._by_loop.values())
             self._by_loop, self._pid = WeakKeyDictionary(), os.getpid()
-        return self._by_loop.setdefault(loop, async_engine(self.url, self._limits))
+        # In a thread: the first engine imports its driver, which reads many files.
+        made = await asyncio.to_thread(async_engine, self.url, self._limits)
+        _refuse_closed(closed=self._closed)
+        return self._by_loop.setdefault(loop, made)
 
 
 def _refuse_closed(*, closed: bool) -> None:

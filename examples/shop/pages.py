@@ -1,0 +1,68 @@
+"""The shop's pages as text: what a framework has to do is send it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+
+from examples.shop import cart as carts
+from examples.shop.catalogue import PRODUCTS
+from examples.shop.config import TEMPLATES
+from payments_core import Money, PaymentsError, SessionStatus
+
+_SYMBOLS: Final = {"usd": "$", "eur": "€", "gbp": "£"}
+
+
+def money(amount: Money) -> str:
+    """An amount for people: $59.98."""
+    symbol = _SYMBOLS.get(amount.currency)
+    return f"{symbol}{amount.decimal:,}" if symbol else f"{amount.decimal:,} {amount.currency.upper()}"
+
+
+def _minor(amount: int, currency: str) -> str:
+    return money(Money(amount, currency))
+
+
+_environment = Environment(
+    loader=FileSystemLoader(TEMPLATES),
+    autoescape=select_autoescape(),
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+_environment.filters["money"] = money
+_environment.globals["minor"] = _minor
+_environment.filters["pretty"] = lambda value: json.dumps(value, indent=2, ensure_ascii=False)
+
+
+def catalogue(cart: Mapping[str, int], activity: Mapping[str, Any]) -> str:
+    """The front page."""
+    return _render("catalogue.html", cart, products=list(PRODUCTS.values()), activity=activity)
+
+
+def cart_page(cart: Mapping[str, int]) -> str:
+    """The cart, to be changed or paid."""
+    return _render("cart.html", cart, lines=carts.lines(cart), total=carts.total(cart), most=carts.MOST)
+
+
+def success(cart: Mapping[str, int], status: SessionStatus, activity: Mapping[str, Any]) -> str:
+    """What became of a checkout: the truth, not a promise."""
+    shown = {} if status.payment_status in ("paid", "no_payment_required") else cart
+    return _render("success.html", shown, status=status, activity=activity)
+
+
+def activity_page(cart: Mapping[str, int], activity: Mapping[str, Any]) -> str:
+    """Everything that happened lately."""
+    return _render("activity.html", cart, activity=activity)
+
+
+def problem(cart: Mapping[str, int], error: PaymentsError) -> str:
+    """Something did not work, in words."""
+    return _render("problem.html", cart, title=error.title, detail=error.detail, status=error.status)
+
+
+def _render(template: str, cart: Mapping[str, int], **values: object) -> str:
+    return _environment.get_template(template).render(pieces=sum(cart.values()), **values)
