@@ -30,12 +30,11 @@ ENV PATH=/opt/venv/bin:$PATH \
     PYTHONPATH=/app \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
-    HOST=0.0.0.0 \
     PORT=3006
 # An embedded database, if there is no PAYMENTS_DATABASE_URL, is written here.
 WORKDIR /data
 VOLUME /data
-USER payments
+USER 10001:10001
 EXPOSE 3006
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=3s --start-period=20s --retries=3 \

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 from flask import Flask
-from flask_wtf import CSRFProtect
 
 from payments_core import Payments
 from payments_core.domain.signature import sign
@@ -17,6 +16,7 @@ from payments_flask import create_blueprint
 from tests.http.targets import PREFIX, WEBHOOK_SECRET, settings
 from tests.http.wrong_bodies import REFERENCE, text
 
+CSRFProtect = pytest.importorskip("flask_wtf", reason="Flask-WTF is not installed").CSRFProtect
 EVENT = b'{"id":"evt_csrf","type":"customer.tax_id.updated","data":{"object":{}}}'
 
 

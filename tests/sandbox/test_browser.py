@@ -121,7 +121,7 @@ def test_nothing_is_wider_than_the_window(served: Sandbox, shop: str, chromium: 
 
 
 def test_the_way_back_and_the_keyboard(served: Sandbox, shop: str, chromium: Browser) -> None:
-    """Tab reaches the back link, the test cards, then the fields in their order and the button."""
+    """Tab reaches the cancel link, the test cards, then the fields in their order and the button."""
     session = session_of(served, shop)
     page = chromium.new_context(viewport={"width": 1280, "height": 900}).new_page()
     page.goto(session["url"])
@@ -130,7 +130,7 @@ def test_the_way_back_and_the_keyboard(served: Sandbox, shop: str, chromium: Bro
     for _ in range(8):
         page.keyboard.press("Tab")
         reached.append(page.evaluate("document.activeElement.name || document.activeElement.tagName"))
-    page.get_by_role("link", name="Back").click()
+    page.get_by_role("link", name="Cancel").click()
     page.wait_for_url(f"{shop}/cart")
 
     assert reached == ["A", "SUMMARY", "email", "cc-number", "cc-exp", "cc-csc", "cc-name", "BUTTON"]

@@ -26,9 +26,7 @@ class Entry(NamedTuple):
 
 COMMANDS: Final[dict[str, Entry]] = {
     "db": Entry("payments_core.cli.db", "cli", "Create, upgrade or check the database schema."),
-    "sandbox": Entry(
-        "payments_core.cli.sandbox", "sandbox", "Run a local Stripe: no account, no network, no money."
-    ),
+    "sandbox": Entry("payments_core.cli.sandbox", "sandbox", "Run a local Stripe: no account, no network, no money."),
 }
 
 

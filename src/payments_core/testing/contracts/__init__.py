@@ -10,7 +10,9 @@ Subclass a contract in a test module and give it the fixture it asks for:
 
 from __future__ import annotations
 
+from payments_core.testing.contracts.gateway import GatewayContract
+from payments_core.testing.contracts.gateway_world import GatewayWorld
 from payments_core.testing.contracts.store import StoreContract
 from payments_core.testing.contracts.store_world import StoreWorld
 
-__all__ = ["StoreContract", "StoreWorld"]
+__all__ = ["GatewayContract", "GatewayWorld", "StoreContract", "StoreWorld"]

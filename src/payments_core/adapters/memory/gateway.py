@@ -1,0 +1,257 @@
+"""A Stripe without a server, for tests: what the test puts in is what the gateway answers.
+
+Objects are Stripe-shaped dictionaries, read by the same readers as Stripe's own answers. Nothing here decides anything:
+a session is paid when the test says so (`change_session`). A Stripe that behaves by itself is `payments_core.sandbox`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from attrs import field, frozen
+
+from payments_core.domain.pricing import CatalogPrice
+from payments_core.domain.stripe_objects import (
+    Charge,
+    Document,
+    Intent,
+    Invoice,
+    LineItem,
+    Session,
+    child,
+    number,
+    read_charge,
+    read_intent,
+    read_invoice,
+    read_line_item,
+    read_session,
+    reference,
+    text,
+)
+from payments_core.errors import StripeError, StripeObjectMissing
+from payments_core.ports import Io
+
+_KINDS: Final = ("session", "intent", "charge", "invoice", "price", "product")
+
+
+@frozen
+class GatewayCall:
+    """A call that was made: the method of the port, and the ids or references it asked for."""
+
+    method: str
+    arguments: tuple[str, ...] = ()
+
+
+@frozen
+class SentSession:
+    """What `create_session` was given, and the session that came of it."""
+
+    params: Mapping[str, Any] = field(repr=False)
+    idempotency_key: str
+    session_id: str
+
+
+class MemoryGateway:
+    """`payments_core.ports.Gateway` in memory. Never suspends, in either world.
+
+    `calls` records every call, `sent` every session that was created. `fail_next(error)` makes the next call raise.
+    """
+
+    def __init__(self, *, io: Io = "blocking") -> None:
+        self._io: Io = io
+        self.calls: list[GatewayCall] = []
+        self.sent: list[SentSession] = []
+        self.closed = False
+        self._objects: dict[str, dict[str, Document]] = {kind: {} for kind in _KINDS}
+        self._lines: dict[str, list[Document]] = {}
+        self._payers: list[tuple[str, str]] = []
+        self._faults: list[tuple[str | None, Exception]] = []
+
+    @property
+    def io(self) -> Io:
+        """See Gateway."""
+        return self._io
+
+    def put_session(self, document: Document) -> None:
+        """A Checkout Session; `payment_intent` in it is what `session_of_intent` finds it by."""
+        self._put("session", document)
+
+    def change_session(self, session_id: str, **fields: object) -> None:
+        """Set fields of a session that is there: `change_session(id, status="complete", payment_status="paid")`."""
+        self._put("session", {**self._need("session", session_id), **fields})
+
+    def put_line_items(self, session_id: str, lines: Sequence[Document]) -> None:
+        """The lines of a session, whole."""
+        self._lines[session_id] = list(lines)
+
+    def put_intent(self, document: Document) -> None:
+        """A PaymentIntent."""
+        self._put("intent", document)
+
+    def put_charge(self, document: Document) -> None:
+        """A Charge."""
+        self._put("charge", document)
+
+    def put_invoice(self, document: Document, *, paid_by: Sequence[str] = ()) -> None:
+        """An Invoice with its lines in `lines.data`; `paid_by` are the payment intents of its invoice payments."""
+        invoice_id = self._put("invoice", document)
+        self._payers += [(invoice_id, intent) for intent in paid_by if (invoice_id, intent) not in self._payers]
+
+    def put_product(self, document: Document) -> None:
+        """A Product; `default_price` names a price that was put in as well."""
+        self._put("product", document)
+
+    def put_price(self, document: Document) -> None:
+        """A Price; `product` names its product, `lookup_key` is a further name for it."""
+        self._put("price", document)
+
+    def fail_next(self, error: Exception, *, method: str | None = None, times: int = 1) -> None:
+        """Raise `error` from the next `times` calls, or from the next ones of one method of the port."""
+        self._faults += [(method, error)] * times
+
+    def asked(self, method: str) -> list[tuple[str, ...]]:
+        """The arguments of every call of one method so far."""
+        return [call.arguments for call in self.calls if call.method == method]
+
+    async def create_session(self, params: Mapping[str, Any], *, idempotency_key: str) -> Session:
+        """See Gateway. A key seen before gives the same session; with other parameters Stripe's refusal."""
+        self._called("create_session", idempotency_key)
+        before = next((one for one in self.sent if one.idempotency_key == idempotency_key), None)
+        if before is not None:
+            if before.params != params:
+                raise StripeError("The idempotency key was used before with other parameters.", "idempotency_error")
+            return read_session(self._need("session", before.session_id))
+        document = self._opened(params, f"cs_test_memory{len(self.sent) + 1}")
+        self.sent.append(SentSession(dict(params), idempotency_key, self._put("session", document)))
+        return read_session(document)
+
+    async def session(self, session_id: str) -> Session:
+        """See Gateway."""
+        self._called("session", session_id)
+        return read_session(self._need("session", session_id))
+
+    async def session_of_intent(self, payment_intent_id: str) -> Session | None:
+        """See Gateway."""
+        self._called("session_of_intent", payment_intent_id)
+        sessions = self._objects["session"].values()
+        made = (one for one in sessions if reference(one, "payment_intent") == payment_intent_id)
+        found = next(made, None)
+        return read_session(found) if found is not None else None
+
+    async def line_items(self, session_id: str) -> Sequence[LineItem]:
+        """See Gateway."""
+        self._called("line_items", session_id)
+        self._need("session", session_id)
+        return [read_line_item(line) for line in self._lines.get(session_id, ())]
+
+    async def intent(self, payment_intent_id: str) -> Intent:
+        """See Gateway."""
+        self._called("intent", payment_intent_id)
+        return read_intent(self._need("intent", payment_intent_id))
+
+    async def charge(self, charge_id: str) -> Charge:
+        """See Gateway."""
+        self._called("charge", charge_id)
+        return read_charge(self._need("charge", charge_id))
+
+    async def invoice(self, invoice_id: str) -> Invoice:
+        """See Gateway."""
+        self._called("invoice", invoice_id)
+        return read_invoice(self._need("invoice", invoice_id))
+
+    async def invoice_of_intent(self, payment_intent_id: str) -> str | None:
+        """See Gateway."""
+        self._called("invoice_of_intent", payment_intent_id)
+        return next((invoice for invoice, intent in self._payers if intent == payment_intent_id), None)
+
+    async def intents_of_invoice(self, invoice_id: str) -> Sequence[str]:
+        """See Gateway."""
+        self._called("intents_of_invoice", invoice_id)
+        return [intent for invoice, intent in self._payers if invoice == invoice_id]
+
+    async def catalogue(self, references: Sequence[str]) -> Mapping[str, CatalogPrice]:
+        """See Gateway."""
+        self._called("catalogue", *references)
+        found = ((one, self._catalog_price(one)) for one in references)
+        return {one: price for one, price in found if price is not None}
+
+    async def close(self) -> None:
+        """Remembered in `closed`; there is nothing to give back."""
+        self.closed = True
+
+    def _called(self, method: str, *arguments: str) -> None:
+        self.calls.append(GatewayCall(method, arguments))
+        for index, (wanted, error) in enumerate(self._faults):
+            if wanted in (None, method):
+                del self._faults[index]
+                raise error
+
+    def _put(self, kind: str, document: Document) -> str:
+        object_id = str(document["id"])
+        self._objects[kind][object_id] = dict(document)
+        return object_id
+
+    def _need(self, kind: str, object_id: str) -> Document:
+        found = self._objects[kind].get(object_id)
+        if found is None:
+            raise StripeObjectMissing("No such object was put into the memory gateway.", "resource_missing")
+        return found
+
+    def _opened(self, params: Mapping[str, Any], session_id: str) -> Document:
+        lines = [self._line(item) for item in params.get("line_items", ())]
+        total = sum((number(line, "amount_total") or 0) for line in lines)
+        embedded = params.get("ui_mode") == "embedded_page"
+        self.put_line_items(session_id, lines)
+        return {
+            "id": session_id,
+            "object": "checkout.session",
+            "mode": params.get("mode"),
+            "status": "open",
+            "payment_status": "unpaid" if total else "no_payment_required",
+            "currency": text(lines[0], "currency") if lines else None,
+            "amount_subtotal": total,
+            "amount_total": total,
+            "payment_intent": None,
+            "client_reference_id": params.get("client_reference_id"),
+            "customer_email": params.get("customer_email"),
+            "metadata": dict(params.get("metadata", {})),
+            "url": None if embedded else f"https://checkout.stripe.com/c/pay/{session_id}",
+            "client_secret": f"{session_id}_secret_memory" if embedded else None,
+        }
+
+    def _line(self, item: Mapping[str, Any]) -> Document:
+        price = self._need("price", item["price"]) if "price" in item else item["price_data"]
+        product = child(self._objects["product"], text(price, "product") or "") or child(price, "product_data")
+        quantity = int(item.get("quantity", 1))
+        return {
+            "object": "item",
+            "description": text(product, "name"),
+            "quantity": quantity,
+            "amount_total": (number(price, "unit_amount") or 0) * quantity,
+            "currency": text(price, "currency"),
+            "price": {"unit_amount": number(price, "unit_amount")},
+        }
+
+    def _catalog_price(self, name: str) -> CatalogPrice | None:
+        prices, products = self._objects["price"], self._objects["product"]
+        if name in products:
+            return _sellable(child(prices, reference(products[name], "default_price") or ""), products[name])
+        price = prices.get(name) or next((one for one in prices.values() if text(one, "lookup_key") == name), None)
+        return _sellable(price, child(products, reference(price, "product") or "")) if price is not None else None
+
+
+def _sellable(price: Document, product: Document) -> CatalogPrice:
+    """The price as a shop may charge it, and why not where it may not."""
+    reason = None
+    if product.get("active", True) is not True or price.get("active", True) is not True:
+        reason = "it is not active"
+    elif child(price, "recurring"):
+        reason = "its price is recurring"
+    elif number(price, "unit_amount") is None:
+        reason = "it has no price"
+    options = child(price, "currency_options")
+    units = {currency: number(child(options, currency), "unit_amount") for currency in options}
+    units[text(price, "currency") or ""] = number(price, "unit_amount")
+    known = {currency: unit for currency, unit in units.items() if currency and unit is not None}
+    return CatalogPrice(text(price, "id") or "", known, reason is None, reason)

@@ -1,0 +1,215 @@
+"""What the pages list is what the code has: variables, error codes, commands, routes, files and links."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import unquote
+
+import click
+import pytest
+
+from payments_core import Money, PaymentFailed, errors
+from payments_core.adapters.sql.tables import metadata
+from payments_core.cli import COMMANDS, _load
+from payments_core.domain.events import DOMAIN_EVENTS, as_published
+from payments_core.domain.payment import STEPS, Finding, PaymentState, Step
+from payments_core.http.routes import ROUTES
+from payments_core.sandbox.cards import TEST_CARDS, grouped
+from payments_core.settings import Settings
+from tests.docs.pages import DOCS, PAGES, README, ROOT, Block, anchors, blocks, first_cells, links, prose, rows, section
+
+VARIABLES = sorted(name.upper() for name in Settings.model_fields)
+HTTP = DOCS / "reference/http.md"
+SHELL = [block for page in PAGES for block in blocks(page, "sh", "console")]
+
+
+def codes() -> dict[str, set[int]]:
+    """Every code that an error of the library has, with its statuses."""
+    found: dict[str, set[int]] = {}
+    kinds = [errors.PaymentsError]
+    for kind in kinds:
+        kinds.extend(kind.__subclasses__())
+        found.setdefault(kind.kind, set()).add(kind.status)
+    return found
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_leads_somewhere(page: Path) -> None:
+    """Each relative link names a file that is there, and a heading that it has."""
+    broken: list[str] = []
+    for link in links(page):
+        path, _, anchor = unquote(link).partition("#")
+        target = (page.parent / path).resolve() if path else page
+        if not target.is_file() or (anchor and anchor not in anchors(target)):
+            broken.append(link)
+    assert broken == []
+
+
+def test_links_of_the_site_stay_in_the_site() -> None:
+    """A page under docs links to nothing outside docs, which the site does not hold."""
+    outside = [
+        f"{page.name}: {link}"
+        for page in PAGES
+        if page.is_relative_to(DOCS)
+        for link in links(page)
+        if not (page.parent / link.partition("#")[0]).resolve().is_relative_to(DOCS)
+    ]
+    assert outside == []
+
+
+def test_every_page_is_in_the_navigation() -> None:
+    """mkdocs.yml lists each page once, and none that is not there."""
+    listed = re.findall(r"(?:^|\s)([\w/-]+\.md)$", (ROOT / "mkdocs.yml").read_text("utf-8"), re.MULTILINE)
+    assert sorted(listed) == sorted(str(page.relative_to(DOCS)) for page in PAGES if page.is_relative_to(DOCS))
+
+
+@pytest.mark.parametrize(
+    "table",
+    [section(README, "Configure"), prose(DOCS / "reference/environment.md").partition("## What depends")[0]],
+    ids=["README", "reference"],
+)
+def test_the_configuration_table_is_the_settings(table: str) -> None:
+    """Each variable of Settings is in the table, and no other."""
+    assert sorted(first_cells(table)) == VARIABLES
+
+
+def test_the_configuration_table_states_the_defaults() -> None:
+    """Where a setting has a plain default, the reference has the same one."""
+    stated = {cells[0]: cells[1] for cells in rows(prose(DOCS / "reference/environment.md")) if len(cells) == 3}
+    for name, default in (
+        ("PAYMENTS_CURRENCY", "usd"),
+        ("PORT", "3006"),
+        ("PAYMENTS_FOREIGN", "tell"),
+        ("PAYMENTS_DATABASE_URL", "sqlite:///payments.db"),
+    ):
+        field = Settings.model_fields[name.lower()].default
+        text = str(field.get_secret_value()) if hasattr(field, "get_secret_value") else str(field)
+        assert stated[name] == text == default
+
+
+def test_the_error_table_is_the_error_classes() -> None:
+    """Each code of errors.py is in the HTTP reference with its status, and no other."""
+    listed = {cells[0]: int(cells[1]) for cells in rows(section(HTTP, "Errors"))}
+    known = codes()
+    assert sorted(listed) == sorted(known)
+    assert {code: status for code, status in listed.items() if status not in known[code]} == {}
+
+
+@pytest.mark.parametrize("page", [HTTP, README], ids=["reference", "README"])
+def test_every_route_is_described(page: Path) -> None:
+    """Each route of the table is named with its method."""
+    text = page.read_text("utf-8")
+    missing = [
+        route.name
+        for route in ROUTES
+        if f"`{route.method} {route.path.replace('{session_id}', '{sessionId}')}`" not in text
+    ]
+    assert missing == []
+
+
+def test_the_command_reference_is_the_command() -> None:
+    """Each subcommand and each option has its place in the reference, and what is there exists."""
+    page = DOCS / "reference/cli.md"
+    described = set(re.findall(r"^## `payments ([\w -]+)`$", prose(page), re.MULTILINE))
+    found: set[str] = set()
+    for name, entry in COMMANDS.items():
+        command = _load(name, entry)
+        if isinstance(command, click.Group):
+            found |= {f"{name} {sub}" for sub in command.commands}
+        else:
+            found.add(name)
+            options = {option for one in command.params for option in one.opts}
+            assert set(re.findall(r"^\| `(--[\w-]+)", section(page, f"`payments {name}`"), re.MULTILINE)) == options
+    assert described == found
+
+
+@pytest.mark.parametrize("block", SHELL, ids=str)
+def test_every_command_shown_exists(block: Block) -> None:
+    """`payments …` names a subcommand, `make …` a target, `.[extras]` extras of the package."""
+    code = block.code
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    project = (ROOT / "pyproject.toml").read_text("utf-8")
+    for words in re.findall(r"(?:^|\$ |service )payments ([a-z][a-z-]*)(?: ([a-z-]+))?", code, re.MULTILINE):
+        assert words[0] in COMMANDS
+        command = _load(words[0], COMMANDS[words[0]])
+        assert not isinstance(command, click.Group) or words[1] in command.commands
+    for target in re.findall(r"^make ([a-z-]+)", code, re.MULTILINE):
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+    for extras in re.findall(r"\[([a-z,]+)\]'", code):
+        assert [extra for extra in extras.split(",") if not re.search(rf"^{extra} = \[", project, re.MULTILINE)] == []
+
+
+def test_commands_that_are_promised_for_later_do_not_exist_yet() -> None:
+    """A command on the README's list of what is missing is removed from it on the day it arrives."""
+    later = section(README, "What is not there yet")
+    for name in re.findall(r"`payments ([a-z-]+)`", later):
+        assert name not in COMMANDS, f"payments {name} exists: take it off the list"
+
+
+def test_every_domain_event_is_described() -> None:
+    """Each type that is published has a section with an example of exactly its fields."""
+    examples = {
+        json.loads(block.code)["eventType"]: json.loads(block.code)
+        for block in blocks(DOCS / "reference/events.md", "json")
+    }
+    assert sorted(examples) == sorted(event.type for event in DOMAIN_EVENTS)
+    for kind in DOMAIN_EVENTS:
+        more = {"reason": "generic_decline"} if kind is PaymentFailed else {}
+        event = kind(event_id="e", payment_id="p", occurred_at=datetime.now(UTC), amount=Money(1, "usd"), **more)
+        published = as_published(event)
+        assert list(examples[kind.type]) == list(published)
+        assert list(examples[kind.type]["data"]) == list(published["data"])
+
+
+def test_every_table_and_column_is_described() -> None:
+    """Each table of the library is in the reference with each of its columns, and no other."""
+    page = DOCS / "reference/tables.md"
+    text = prose(page)
+    described = set(re.findall(r"^## `(payments_\w+)`$", text, re.MULTILINE))
+    assert described == {*metadata.tables, "payments_alembic_version"}
+    for name in ("payments_payment", "payments_inbox", "payments_outbox"):
+        assert sorted(first_cells(section(page, f"`{name}`"))) == sorted(metadata.tables[name].columns.keys())
+
+
+def test_the_table_of_states_is_the_state_machine() -> None:
+    """The page has each state and as many non-empty cells as the machine has steps."""
+    table = section(DOCS / "explanation/identity.md", "States")
+    lines = [line for line in table.splitlines() if line.startswith("| `") and line.count("|") == 6]
+    found = {
+        (PaymentState(re.findall(r"`(\w+)`", line)[0]), finding): cell.strip()
+        for line in lines
+        for finding, cell in zip(
+            (Finding.PAID, Finding.PROMISED, Finding.DECLINED, Finding.LAPSED),
+            line.strip("|").split("|")[1:],
+            strict=True,
+        )
+    }
+    shown = {pair: _shown(pair[0], step) for pair, step in STEPS.items()}
+    assert {pair: cell for pair, cell in found.items() if cell} == shown
+
+
+def _shown(state: PaymentState, step: Step) -> str:
+    if state is PaymentState.SETTLED:
+        return "recorded, not told"
+    return f"`{step.state.value}`, told" if step.published else f"`{step.state.value}`"
+
+
+def test_the_sandboxs_cards_are_listed() -> None:
+    """Each test card is in the reference, and no other number is."""
+    listed = re.findall(r"^\| (\d{4} \d{4} \d{4} \d{4}) \|", prose(DOCS / "reference/sandbox.md"), re.MULTILINE)
+    assert listed == [grouped(number) for number in TEST_CARDS]
+
+
+def test_decisions_name_what_enforces_them() -> None:
+    """Each decision has its five parts, and the files it names exist."""
+    pages = sorted((DOCS / "decisions").glob("0*.md"))
+    assert len(pages) == 8
+    for page in pages:
+        headings = re.findall(r"^## (.+)$", prose(page), re.MULTILINE)
+        wanted = ["Context", "Decision", "Consequences", "Alternatives", "Enforced by"]
+        assert [heading for heading in headings if heading in wanted] == wanted
+        for path in re.findall(r"`(tests/[\w/.]+)`", prose(page)):
+            assert (ROOT / path).exists(), f"{page.name} names {path}"
