@@ -10,7 +10,7 @@ python="$venv/bin/python"
 case $lock in
     demo) locks='build demo' ;;
     dev) locks='build dev' ;;
-    docs) locks='build dev docs' ;;
+    docs) locks='docs'; sh tools/install.sh dev ;;
     *) echo "usage: tools/install.sh demo|dev|docs" >&2; exit 2 ;;
 esac
 
@@ -39,7 +39,7 @@ for name in $locks; do
     pip install --require-hashes --no-deps --no-build-isolation --only-binary :all: --no-binary forbiddenfruit \
         --requirement "requirements/$name.txt"
 done
-pip install --no-deps --no-build-isolation --editable .
+[ "$lock" = docs ] || pip install --no-deps --no-build-isolation --editable .
 echo "$wanted" >"$stamp"
 if [ "$lock" = dev ]; then
     cat requirements/build.txt requirements/demo.txt pyproject.toml tools/install.sh | cksum >"$venv/.installed-demo-by-more"

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from .errors import ConfigurationError
@@ -82,10 +82,13 @@ class Settings(BaseSettings):
     @classmethod
     def of(cls, **values: Any) -> Self:
         """Settings from these values alone: the environment is not looked at."""
+        made = cls.__new__(cls)
         try:
-            return cls.model_validate(values)
+            # Past BaseSettings, whose constructor and validation alike would look at the environment.
+            BaseModel.__init__(made, **values)
         except ValidationError as wrong:
             raise ConfigurationError(_first_sentence(wrong)) from None
+        return made
 
     @property
     def livemode(self) -> bool:

@@ -96,7 +96,7 @@ def test_a_buyer_who_cancels_finds_the_cart_as_it_was(page: Page, demo: Demo) ->
     to_the_payment_page(page, demo)
     page.get_by_role("link", name=re.compile("Cancel")).click()
     expect(page).to_have_url(f"{demo.url}/cart")
-    expect(page.get_by_text("Premium T-Shirt")).to_be_visible()
+    expect(page.get_by_role("listitem").filter(has_text="Premium T-Shirt")).to_be_visible()
 
 
 def test_the_activity_panel_is_live(browser: Browser, demo: Demo) -> None:

@@ -54,6 +54,8 @@ class Request:
     path: str
     params: Json
     headers: dict[str, str]
+    #: The client's end of the connection.
+    peer: int = 0
 
 
 @dataclass
@@ -76,7 +78,13 @@ class StripeServer:
         self.scripted: deque[Answer] = deque()
         #: Answers all that is not scripted, in place of the documents.
         self.always: Answer | None = None
+        #: The client's ends of all connections that are open.
+        self.connections: set[int] = set()
         self.finished = threading.Event()
+        #: Requests for a price wait until so many are under way; `most_at_once` is how many ever were.
+        self.meeting: threading.Barrier | None = None
+        self.most_at_once = 0
+        self._under_way = 0
         self._keys: dict[str, tuple[Json, Json]] = {}
         self._lock = threading.Lock()
         self.url = ""
@@ -94,6 +102,12 @@ class StripeServer:
     def answer(self, request: Request) -> Answer:
         """The scripted answer, else the documents'."""
         with self._lock:
+            self._under_way += 1
+            self.most_at_once = max(self.most_at_once, self._under_way)
+        if self.meeting is not None and request.path.startswith("/v1/prices/"):
+            self.meeting.wait(20)
+        with self._lock:
+            self._under_way -= 1
             self.requests.append(request)
             if self.scripted:
                 return self.scripted.popleft()
@@ -239,9 +253,9 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
         params = tree(body if self.command == "POST" else url.query)
         headers = {name.lower(): value for name, value in self.headers.items()}
-        self._send(self.stripe.answer(Request(self.command, url.path, params, headers)))
+        self._send(self.stripe.answer(Request(self.command, url.path, params, headers, self.client_address[1])))
 
-    do_GET = do_POST = do_DELETE = _serve
+    do_GET = do_POST = do_DELETE = _serve  # noqa: N815 - the names that http.server calls
 
     def _send(self, answer: Answer) -> None:
         if answer.hang:
@@ -259,8 +273,18 @@ class _Handler(BaseHTTPRequestHandler):
             self.connection.shutdown(socket.SHUT_RDWR)
             self.close_connection = True
 
-    def log_message(self, format: str, *args: object) -> None:
+    def log_message(self, *args: object) -> None:
         """Say nothing."""
+
+    def setup(self) -> None:
+        """Count the connection."""
+        super().setup()
+        self.stripe.connections.add(self.client_address[1])
+
+    def finish(self) -> None:
+        """It has ended."""
+        self.stripe.connections.discard(self.client_address[1])
+        super().finish()
 
 
 class _Server(ThreadingHTTPServer):
@@ -269,7 +293,7 @@ class _Server(ThreadingHTTPServer):
     block_on_close = False
     request_queue_size = 128
 
-    def handle_error(self, request: Any, client_address: Any) -> None:
+    def handle_error(self, request: object, client_address: object) -> None:
         """A client that went away is no news."""
 
 

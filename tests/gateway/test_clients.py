@@ -6,11 +6,12 @@ import asyncio
 import importlib.util
 import json
 import logging
-import os
 import subprocess
 import sys
 import threading
-from collections.abc import Coroutine
+import time
+from collections import Counter
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 import pytest
@@ -19,11 +20,11 @@ import stripe
 from payments_core.adapters.stripe import async_gateway, blocking_gateway
 from payments_core.adapters.stripe.sdk import CONCURRENT
 from payments_core.drive import run_blocking
-from payments_core.errors import ConfigurationError
+from payments_core.errors import ConfigurationError, FlowSuspendedError, StripeObjectMissing
 from payments_core.ports import Gateway, Io
 from payments_core.testing.contracts.gateway import PARAMS
 from payments_core.testing.contracts.gateway_world import session
-from tests.gateway.stripe_server import Answer, Request, StripeServer
+from tests.gateway.stripe_server import Answer, StripeServer
 from tests.gateway.worlds import KEY, gateway_of, settings
 
 T = TypeVar("T")
@@ -84,68 +85,226 @@ def test_a_cart_costs_few_requests(io: Io, server: StripeServer) -> None:
 
 
 def test_prices_are_asked_for_together_but_not_all_at_once(server: StripeServer) -> None:
-    """The asynchronous world has at most a few requests under way."""
-    meeting = threading.Barrier(CONCURRENT)
-    original, under_way, most = server.answer, [0], [0]
-    guard = threading.Lock()
-
-    def answer(request: Request) -> Answer:
-        with guard:
-            under_way[0] += 1
-            most[0] = max(most[0], under_way[0])
-        # Whoever asks one after the other never fills the room, and the test fails.
-        meeting.wait(20)
-        with guard:
-            under_way[0] -= 1
-        meeting.wait(20)
-        return original(request)
-
-    server.answer = answer  # type: ignore[method-assign]
+    """The asynchronous world has a few requests under way at a time: never fewer while there is work, never more."""
+    put_prices(server, 3 * CONCURRENT)
+    # Requests are answered only in full groups: whoever asks one after the other waits here until the test fails.
+    server.meeting = threading.Barrier(CONCURRENT)
 
     async def asked() -> None:
         gateway = async_gateway(settings(server.url))
-        await gateway.catalogue([f"price_{number}" for number in range(CONCURRENT - 1)] + ["prod_1"])
+        found = await gateway.catalogue([f"price_{number}" for number in range(3 * CONCURRENT)])
         await gateway.close()
+        assert len(found) == 3 * CONCURRENT
 
-    with pytest.raises(Exception, match="could not be reached"):
-        # The lookup of what was not found comes alone: it is not met by anyone.
-        server.url and asyncio.run(asyncio.wait_for(asked(), 60))
-    assert most[0] == CONCURRENT
+    asyncio.run(asked())
+    assert server.most_at_once == CONCURRENT
+
+
+def put_prices(server: StripeServer, count: int) -> None:
+    price = {"object": "price", "active": True, "type": "one_time", "currency": "usd", "unit_amount": 1}
+    server.put({"id": "prod_1", "object": "product", "active": True})
+    for number in range(count):
+        server.put({**price, "id": f"price_{number}", "product": "prod_1"})
 
 
 @both
 def test_connections_are_kept_and_used_again(io: Io, server: StripeServer) -> None:
-    """Requests of one thread, or one loop, share a connection."""
-    ports = peers(server)
+    """Requests of one thread, or one loop, share a connection; errors do not cost it."""
+    server.put(session("cs_test_1"))
 
     async def asked(gateway: Gateway) -> None:
-        server.put(session("cs_test_1"))
-        for _ in range(5):
+        for _ in range(3):
             await gateway.session("cs_test_1")
+            with pytest.raises(StripeObjectMissing):
+                await gateway.session("cs_test_none")
         await gateway.close()
 
     drive(io, asked(gateway_of(io, settings(server.url))))
-    assert len(set(ports)) == 1
+    assert len(server.requests) == 6
+    assert len({request.peer for request in server.requests}) == 1
 
 
-def peers(server: StripeServer) -> list[str]:
-    """The client's ports, as requests come in."""
-    from tests.gateway import stripe_server
-
-    seen: list[str] = []
-    send = stripe_server._Handler._send
-
-    def noted(handler: Any, answer: Answer) -> None:
-        seen.append(str(handler.client_address[1]))
-        send(handler, answer)
-
-    server_class = stripe_server._Handler
-    server_class._send = noted  # type: ignore[method-assign]
-    return seen
+@both
+def test_the_call_never_suspends_where_it_must_not(io: Io, server: StripeServer) -> None:
+    """A blocking gateway runs to its end without a loop; an asynchronous one cannot be driven so."""
+    gateway = gateway_of(io, settings(server.url))
+    if io == "blocking":
+        run_blocking(create_and_close(gateway))
+    else:
+        with pytest.raises(FlowSuspendedError, match="blocking_gateway"):
+            run_blocking(gateway.create_session(PARAMS, idempotency_key="key_1"))
+    assert len(server.requests) == (1 if io == "blocking" else 0)
 
 
-@pytest.fixture(autouse=True)
-def _handler_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
-    from tests.gateway import stripe_server
+def test_every_loop_has_connections_of_its_own(server: StripeServer) -> None:
+    """One gateway, several loops one after the other and at once: all of them work."""
+    server.put(session("cs_test_1"))
+    gateway = async_gateway(settings(server.url))
 
-    monkeypatch.setattr(stripe_server._Handler, "_send", stripe_server._Handler._send)
+    async def asked() -> None:
+        await asyncio.gather(*(gateway.session("cs_test_1") for _ in range(3)))
+        await gateway.close()
+
+    for _ in range(2):
+        asyncio.run(asked())
+    threads = [threading.Thread(target=asyncio.run, args=(asked(),)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert len(server.requests) == 18
+
+
+def test_two_loops_of_one_thread_can_take_turns(server: StripeServer) -> None:
+    """The connections of a loop that is paused stay its own."""
+    server.put(session("cs_test_1"))
+    gateway = async_gateway(settings(server.url))
+    with asyncio.Runner() as one, asyncio.Runner() as other:
+        for runner in (one, other, one, other):
+            runner.run(gateway.session("cs_test_1"))
+        for runner in (one, other):
+            runner.run(gateway.close())
+    assert len({request.peer for request in server.requests}) == 2
+
+
+async def test_requests_do_not_block_the_loop(server: StripeServer) -> None:
+    """Creation of the client, requests and close, under the guard of the event loop."""
+    gateway = async_gateway(settings(server.url))
+    await gateway.create_session(PARAMS, idempotency_key="key_1")
+    await gateway.catalogue(["prod_1", "price_1"])
+    await gateway.close()
+    assert server.requests
+
+
+async def test_a_cancelled_request_is_cancelled(server: StripeServer) -> None:
+    """Cancellation is no failure of Stripe's; it passes through, and the gateway goes on working."""
+    gateway = async_gateway(settings(server.url))
+    server.scripted.append(Answer(hang=True))
+    asking = asyncio.ensure_future(gateway.session("cs_test_1"))
+    await asyncio.to_thread(wait_until, lambda: bool(server.requests))
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    server.put(session("cs_test_1"))
+    assert (await gateway.session("cs_test_1")).id == "cs_test_1"
+    await gateway.close()
+
+
+def test_every_thread_has_connections_of_its_own_and_close_ends_them_all(server: StripeServer) -> None:
+    """Threads do not share a connection; one close gives back those of all of them."""
+    server.put(session("cs_test_1"))
+    gateway = blocking_gateway(settings(server.url))
+    asked, closed = threading.Barrier(4), threading.Event()
+
+    def ask() -> None:
+        run_blocking(gateway.session("cs_test_1"))
+        asked.wait(20)
+        closed.wait(20)
+
+    threads = [threading.Thread(target=ask) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    asked.wait(20)
+    assert len({request.peer for request in server.requests}) == 3
+    assert len(server.connections) == 3
+    run_blocking(gateway.close())
+    wait_until(lambda: not server.connections)
+    closed.set()
+    for thread in threads:
+        thread.join(20)
+
+
+def wait_until(condition: Callable[[], bool], deadline_s: float = 20) -> None:
+    """Wait for what another process or thread does."""
+    end = time.monotonic() + deadline_s
+    while not condition():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.01)
+
+
+def test_a_forked_process_does_not_use_its_parents_connection(server: StripeServer) -> None:
+    """After a fork the child opens its own; the parent goes on with the old one."""
+    script = """
+import os, sys
+from payments_core.adapters.stripe import blocking_gateway
+from payments_core.drive import run_blocking
+from payments_core.settings import Settings
+gateway = blocking_gateway(Settings.of(stripe_secret_key="sk_test_51Abc", stripe_api_base=sys.argv[1]))
+run_blocking(gateway.session("cs_test_1"))
+child = os.fork()
+run_blocking(gateway.session("cs_test_1"))
+if child:
+    _, status = os.waitpid(child, 0)
+    run_blocking(gateway.session("cs_test_1"))
+    run_blocking(gateway.close())
+    sys.exit(os.waitstatus_to_exitcode(status))
+os._exit(0)
+"""
+    server.put(session("cs_test_1"))
+    subprocess.run([sys.executable, "-c", script, server.url], check=True, timeout=60)
+    peers = Counter(request.peer for request in server.requests)
+    assert sorted(peers.values()) == [1, 3]
+
+
+def test_importing_the_package_does_not_import_the_sdk() -> None:
+    """Neither payments_core nor its Stripe adapter loads stripe, requests or aiohttp before a gateway is made."""
+    script = """
+import sys
+import payments_core, payments_core.adapters.stripe
+assert not {"stripe", "requests", "aiohttp"} & set(sys.modules), sorted(sys.modules)
+"""
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
+
+
+def test_without_aiohttp_the_asynchronous_gateway_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sentence at composition, not an ImportError at the first payment; the blocking one does not need it."""
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "aiohttp" else find(name))
+    with pytest.raises(ConfigurationError, match=r"pip install 'payments-core\[fastapi\]'"):
+        async_gateway(settings("http://127.0.0.1:9"))
+    assert blocking_gateway(settings("http://127.0.0.1:9")).io == "blocking"
+
+
+@both
+def test_a_client_of_the_callers_is_used_and_left_open(io: Io) -> None:
+    """`http_client` replaces the transport, and is not closed with the gateway."""
+
+    class Canned(stripe.HTTPClient):
+        name = "canned"
+        closed = False
+
+        def request(self, *args: object, **kwargs: object) -> tuple[str, int, dict[str, str]]:
+            return json.dumps({"id": "cs_test_1"}), 200, {}
+
+        async def request_async(self, *args: object, **kwargs: object) -> tuple[str, int, dict[str, str]]:
+            return self.request()
+
+        def close(self) -> None:
+            self.closed = True
+
+        async def close_async(self) -> None:
+            self.closed = True
+
+    client = Canned()
+    make = blocking_gateway if io == "blocking" else async_gateway
+
+    async def asked(gateway: Gateway) -> str:
+        found = await gateway.session("cs_test_1")
+        await gateway.close()
+        return found.id
+
+    assert drive(io, asked(make(settings("http://127.0.0.1:9"), http_client=client))) == "cs_test_1"
+    assert not client.closed
+
+
+def test_the_sdk_does_not_log_with_the_applications_own_level(server: StripeServer) -> None:
+    """Turning on DEBUG for an application does not bring bodies and messages of the SDK's into its log."""
+    blocking_gateway(settings(server.url))
+    assert not logging.getLogger("stripe").isEnabledFor(logging.INFO)
+
+
+def test_making_a_gateway_neither_connects_nor_needs_a_loop(server: StripeServer) -> None:
+    """Composition at import time of an application is fine."""
+    for io in ("blocking", "async"):
+        assert gateway_of(io, settings(server.url)).io == io
+    assert not server.connections

@@ -86,7 +86,12 @@ ANSWERS = [
     ("200 broken JSON", Answer(200, f'{{"id": "{CANARY}'.encode()), StripeUnavailable, 1),
     ("400 error null", Answer(400, b'{"error": null}'), StripeError, 1),
     ("400 error list", Answer(400, json.dumps({"error": [CANARY]}).encode()), StripeError, 1),
-    ("400 error text", Answer(400, json.dumps({"error": CANARY, "error_description": CANARY}).encode()), StripeError, 1),
+    (
+        "400 error text",
+        Answer(400, json.dumps({"error": CANARY, "error_description": CANARY}).encode()),
+        StripeError,
+        1,
+    ),
     ("cut", Answer(200, f'{{"id": "{CANARY}"'.encode(), cut=True), StripeUnavailable, 3),
 ]
 
@@ -102,7 +107,9 @@ def everything_about(error: BaseException) -> str:
 
 
 @pytest.mark.parametrize("question", [create, retrieve])
-@pytest.mark.parametrize(("answer", "kind", "attempts"), [case[1:] for case in ANSWERS], ids=[case[0] for case in ANSWERS])
+@pytest.mark.parametrize(
+    ("answer", "kind", "attempts"), [case[1:] for case in ANSWERS], ids=[case[0] for case in ANSWERS]
+)
 def test_every_bad_answer_is_one_of_our_errors_and_tells_no_secret(
     io: Io,
     server: StripeServer,

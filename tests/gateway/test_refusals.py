@@ -9,8 +9,8 @@ from payments_core.errors import StripeError, StripeObjectMissing, StripeUnavail
 
 CASES = [
     # No answer at all
-    (Refusal(failure="ConnectTimeout"), StripeUnavailable, None, "could not be reached (ConnectTimeout)"),
-    (Refusal(), StripeUnavailable, None, "could not be reached (no answer)"),
+    (Refusal(failure="ConnectTimeout"), StripeUnavailable, None, "did not arrive whole (ConnectTimeout)"),
+    (Refusal(), StripeUnavailable, None, "did not arrive whole (no answer)"),
     # Stripe is busy, limits us, or failed
     (Refusal(429, code="rate_limit"), StripeUnavailable, "rate_limit", "limits the rate"),
     (Refusal(400, code="rate_limit"), StripeUnavailable, "rate_limit", "limits the rate"),

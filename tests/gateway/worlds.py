@@ -31,6 +31,7 @@ class MemoryWorld(GatewayWorld):
     def __init__(self, io: Io) -> None:
         super().__init__(io)
         self._gateway = MemoryGateway(io=io)
+        self._known: set[str] = set()
 
     @property
     def gateway(self) -> Gateway:
@@ -42,11 +43,20 @@ class MemoryWorld(GatewayWorld):
             "payment_intent": self._gateway.put_intent,
             "charge": self._gateway.put_charge,
             "invoice": self._gateway.put_invoice,
-            "invoice_payment": self._gateway.put_invoice_payment,
             "product": self._gateway.put_product,
             "price": self._gateway.put_price,
         }
+        if document["object"] == "invoice_payment":
+            payer = document["payment"].get("payment_intent")
+            self._gateway.put_invoice({"id": document["invoice"]}, paid_by=[payer] if payer else [])
+            return
+        for nested in (document.get("default_price"), document.get("product")):
+            if isinstance(nested, Mapping) and nested["id"] not in self._known:
+                self.put(nested)
+        self._known.add(document["id"])
         of_kind[document["object"]](document)
+        if "line_items" in document:
+            self._gateway.put_line_items(document["id"], document["line_items"]["data"])
 
     def refuse(self, status: int, error: Mapping[str, str], *, headers: Mapping[str, str] | None = None) -> None:
         said = {name: error.get(name) for name in ("type", "code", "param")}

@@ -22,8 +22,7 @@ async def test_what_was_produced_is_consumed_in_order_of_its_key(kafka_brokers: 
             await admin.create_topics([NewTopic(topic, num_partitions=3, replication_factor=1)])
             await _produce(kafka_brokers, topic)
             assert await _consume(kafka_brokers, topic) == [
-                (b"pi_1", str(number).encode(), (("ce_id", str(number).encode()),))
-                for number in range(MESSAGES)
+                (b"pi_1", str(number).encode(), (("ce_id", str(number).encode()),)) for number in range(MESSAGES)
             ]
         finally:
             await admin.delete_topics([topic])
@@ -37,9 +36,7 @@ async def _produce(brokers: str, topic: str) -> None:
             await producer.send_and_wait(topic, value, key=b"pi_1", headers=[("ce_id", value)])
 
 
-async def _consume(
-    brokers: str, topic: str
-) -> list[tuple[bytes | None, bytes | None, tuple[tuple[str, bytes], ...]]]:
+async def _consume(brokers: str, topic: str) -> list[tuple[bytes | None, bytes | None, tuple[tuple[str, bytes], ...]]]:
     consumer = AIOKafkaConsumer(
         topic, bootstrap_servers=brokers, group_id=f"{topic}-group", auto_offset_reset="earliest"
     )

@@ -18,6 +18,10 @@ from ..domain.stripe_objects import Intent, Invoice, Session
 from ..ports import Gateway
 
 
+#: Intents of which nothing is to be expected unless the buyer tries again.
+_BROKEN = ("requires_payment_method", "canceled")
+
+
 class NotYet(Exception):
     """The news came before its cause. Park the event for `delay_s` seconds; it is not a failed attempt."""
 
@@ -52,7 +56,16 @@ class Gathering:
             return await self._failed_later(session, event_id)
         if not (payment.origin == "here" and session.mode == "payment" and session.is_paid):
             session = await self.gateway.session(session.id)
-        return _session_evidence(session)
+        evidence = _session_evidence(session)
+        if evidence.finding is Finding.PROMISED and await self._is_broken(session):
+            return evolve(evidence, finding=Finding.LINKED)
+        return evidence
+
+    async def _is_broken(self, session: Session) -> bool:
+        """Whether the promise of a delayed method has failed already: its news may have overtaken the completion."""
+        if session.payment_intent_id is None:
+            return False
+        return (await self.gateway.intent(session.payment_intent_id)).status in _BROKEN
 
     async def _failed_later(self, session: Session, event_id: str) -> Evidence:
         """A delayed method that failed after all: the same fact as the failure of its charge."""

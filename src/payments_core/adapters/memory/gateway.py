@@ -7,6 +7,7 @@ a session is paid when the test says so (`change_session`). A Stripe that behave
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from typing import Any, Final
 
 from attrs import field, frozen
@@ -123,7 +124,7 @@ class MemoryGateway:
                 raise StripeError("The idempotency key was used before with other parameters.", "idempotency_error")
             return read_session(self._need("session", before.session_id))
         document = self._opened(params, f"cs_test_memory{len(self.sent) + 1}")
-        self.sent.append(SentSession(dict(params), idempotency_key, self._put("session", document)))
+        self.sent.append(SentSession(deepcopy(dict(params)), idempotency_key, self._put("session", document)))
         return read_session(document)
 
     async def session(self, session_id: str) -> Session:
@@ -189,7 +190,7 @@ class MemoryGateway:
 
     def _put(self, kind: str, document: Document) -> str:
         object_id = str(document["id"])
-        self._objects[kind][object_id] = dict(document)
+        self._objects[kind][object_id] = deepcopy(dict(document))
         return object_id
 
     def _need(self, kind: str, object_id: str) -> Document:
@@ -235,23 +236,50 @@ class MemoryGateway:
 
     def _catalog_price(self, name: str) -> CatalogPrice | None:
         prices, products = self._objects["price"], self._objects["product"]
+        if name in prices:
+            return self._sellable(prices[name])
         if name in products:
-            return _sellable(child(prices, reference(products[name], "default_price") or ""), products[name])
-        price = prices.get(name) or next((one for one in prices.values() if text(one, "lookup_key") == name), None)
-        return _sellable(price, child(products, reference(price, "product") or "")) if price is not None else None
+            return self._of_product(products[name])
+        keyed = (one for one in prices.values() if text(one, "lookup_key") == name and one.get("active", True) is True)
+        return next((self._sellable(price) for price in keyed), None)
+
+    def _sellable(self, price: Document) -> CatalogPrice:
+        return _sellable(price, child(self._objects["product"], reference(price, "product") or ""))
+
+    def _of_product(self, product: Document) -> CatalogPrice:
+        default = reference(product, "default_price")
+        if default is not None:
+            return _sellable(child(self._objects["price"], default), product)
+        of_it = (one for one in self._objects["price"].values() if reference(one, "product") == product["id"])
+        candidates = [one for one in of_it if one.get("active", True) is True and not _is_recurring(one)]
+        if len(candidates) == 1 or product.get("active", True) is not True:
+            return _sellable(candidates[0] if candidates else {}, product)
+        reason = f"it has no default price, and {len(candidates) or 'no'} active one-time prices"
+        return CatalogPrice("", sellable=False, reason=reason)
 
 
 def _sellable(price: Document, product: Document) -> CatalogPrice:
-    """The price as a shop may charge it, and why not where it may not."""
-    reason = None
-    if product.get("active", True) is not True or price.get("active", True) is not True:
-        reason = "it is not active"
-    elif child(price, "recurring"):
-        reason = "its price is recurring"
-    elif number(price, "unit_amount") is None:
-        reason = "it has no price"
+    """The price as a shop may charge it, and why not where it may not.
+
+    The rules are those of Stripe's own gateway; adapters share no code, and the contract holds both to them. A field that
+    a test left out counts as the ordinary case.
+    """
+    problems = (
+        (product.get("active", True) is not True, "its product is not active"),
+        (price.get("active", True) is not True, "its price is not active"),
+        (_is_recurring(price), "its price is recurring"),
+        (bool(child(price, "custom_unit_amount")), "its price is chosen by the buyer"),
+        (text(price, "billing_scheme") == "tiered", "its price depends on the quantity (tiers)"),
+        (bool(child(price, "transform_quantity")), "its price is per package (transform_quantity)"),
+        (number(price, "unit_amount") is None, "its price is no whole number of minor units"),
+    )
+    reason = next((why for wrong, why in problems if wrong), None)
     options = child(price, "currency_options")
     units = {currency: number(child(options, currency), "unit_amount") for currency in options}
     units[text(price, "currency") or ""] = number(price, "unit_amount")
     known = {currency: unit for currency, unit in units.items() if currency and unit is not None}
     return CatalogPrice(text(price, "id") or "", known, reason is None, reason)
+
+
+def _is_recurring(price: Document) -> bool:
+    return text(price, "type") == "recurring" or bool(child(price, "recurring"))

@@ -120,8 +120,9 @@ class BlockingCalls:
     ) -> Document:
         """One request; see `Calls`."""
         options = {"idempotency_key": idempotency_key} if idempotency_key is not None else {}
+        client = self._client()
         try:
-            data = self._client().raw_request(method, path, **params, **options).data
+            data = client.raw_request(method, path, **params, **options).data
         except Exception as failure:  # noqa: BLE001 - the port promises StripeError and nothing else
             error = translated(failure, self._endpoint.name)
         else:
@@ -152,7 +153,22 @@ class BlockingCalls:
         session = requests.Session()
         session.trust_env = not self._endpoint.local
         self._sessions.add(session)
-        return self._endpoint.client(stripe.RequestsClient(timeout=(CONNECT_S, READ_S), session=session))
+        return self._endpoint.client(Requests(timeout=(CONNECT_S, READ_S), session=session))
+
+
+class Requests(stripe.RequestsClient):
+    """The SDK's requests client, which gives up when an answer breaks off; that is a failed connection like any other."""
+
+    def request(
+        self, method: str, url: str, headers: Mapping[str, str] | None, post_data: object = None
+    ) -> tuple[bytes, int, Mapping[str, str]]:
+        """One attempt."""
+        try:
+            return super().request(method, url, headers, post_data)  # pyright: ignore[reportUnknownMemberType]
+        except stripe.APIConnectionError as failure:
+            if isinstance(failure.__cause__, requests.exceptions.ChunkedEncodingError):
+                failure.should_retry = True
+            raise
 
 
 class _Loops(threading.local):
@@ -183,8 +199,9 @@ class AsyncCalls:
     ) -> Document:
         """One request; see `Calls`."""
         options = {"idempotency_key": idempotency_key} if idempotency_key is not None else {}
+        client = self._client()
         try:
-            data = (await self._client().raw_request_async(method, path, **params, **options)).data
+            data = (await client.raw_request_async(method, path, **params, **options)).data
         except Exception as failure:  # noqa: BLE001 - the port promises StripeError and nothing else
             error = translated(failure, self._endpoint.name)
         else:
@@ -218,7 +235,13 @@ class AsyncCalls:
     def _client(self) -> Client:
         if self._given is not None:
             return self._given
-        loop = asyncio.get_running_loop()
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            raise FlowSuspendedError(
+                "The asynchronous Stripe gateway was called where no event loop runs; use blocking_gateway there, or Payments "
+                "in place of AsyncPayments."
+            ) from None
         mine = self._loops.clients.get(loop)
         if mine is None:
             self._forget_ended_loops()
@@ -277,11 +300,10 @@ class AioHttp(stripe.AIOHTTPClient):
 
 def translated(failure: Exception, where: str) -> StripeError:
     """What to raise for an exception out of the SDK. It is never chained: it holds the answer's body."""
-    if isinstance(failure, StripeError):
-        return failure
     if isinstance(failure, stripe.StripeError):
         return error_of(_refusal(failure), where=where)
-    if isinstance(failure, OSError) or type(failure).__module__.partition(".")[0] in _TRANSPORTS:
+    # The SDK passes on what aiohttp raises in the middle of a body, and stumbles over one that is not UTF-8.
+    if isinstance(failure, OSError | UnicodeDecodeError) or type(failure).__module__.partition(".")[0] in _TRANSPORTS:
         return error_of(Refusal(failure=type(failure).__name__), where=where)
     # The SDK trips over an error object that is none ({"error": null}), and over parameters it cannot encode.
     return StripeError(
