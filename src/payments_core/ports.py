@@ -39,12 +39,12 @@ class Transaction(Protocol):
     """
 
     @property
-    def session(self) -> Any:  # noqa: ANN401 - one name for two worlds: see above
+    def session(self) -> Any:
         """An SQLAlchemy session bound to the transaction, made on first use."""
         ...
 
     @property
-    def connection(self) -> Any:  # noqa: ANN401
+    def connection(self) -> Any:
         """The SQLAlchemy connection that carries the transaction."""
         ...
 

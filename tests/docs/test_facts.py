@@ -124,6 +124,9 @@ def test_the_command_reference_is_the_command() -> None:
             options = {option for one in command.params for option in one.opts}
             assert set(re.findall(r"^\| `(--[\w-]+)", section(page, f"`payments {name}`"), re.MULTILINE)) == options
     assert described == found
+    [shown] = blocks(page, "console")
+    listed = re.findall(r"^  (\w[\w-]*) {2,}(.+)$", shown.code, re.MULTILINE)
+    assert dict(listed) == {name: entry.help for name, entry in COMMANDS.items()}
 
 
 @pytest.mark.parametrize("block", SHELL, ids=str)

@@ -10,7 +10,7 @@ import asyncio
 import json
 import shutil
 import sqlite3
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -313,8 +313,6 @@ def invoice(invoice_id: str = "in_1", **fields: Any) -> Document:
         "lines": {"object": "list", "data": lines},
         **fields,
     }
-
-
 
 
 def own_session(shop: Shop, opened: CheckoutSession, **fields: Any) -> Document:

@@ -25,20 +25,11 @@ from tests.http.apps import PREFIX, fastapi_app, flask_app
 
 ROOT = Path(__file__).resolve().parents[2]
 WEBHOOK_SECRET = "whsec_a_secret_of_the_black_box_suite"
-START_DEADLINE_S = 30.0
+START_DEADLINE_S = 90.0
+GTHREAD = ["-k", "gthread", "--threads", "8", "--no-control-socket"]
 SERVERS = {
-    "uvicorn": ["-m", "uvicorn", "tests.http.apps:fastapi_app", "--factory", "--host", "127.0.0.1", "--port"],
-    "gunicorn": [
-        "-m",
-        "gunicorn",
-        "tests.http.apps:flask_app()",
-        "-k",
-        "gthread",
-        "--threads",
-        "8",
-        "--no-control-socket",
-        "-b",
-    ],
+    "uvicorn": ["-m", "uvicorn", "tests.http.apps:fastapi_app", "--factory", "--fd", "{fd}"],
+    "gunicorn": ["-m", "gunicorn", "tests.http.apps:flask_app()", *GTHREAD, "-b", "fd://{fd}"],
 }
 
 
@@ -51,7 +42,7 @@ class Answer:
     body: bytes
 
     @property
-    def json(self) -> Any:  # noqa: ANN401 - JSON of any shape
+    def json(self) -> Any:
         return json.loads(self.body)
 
     @property
@@ -143,23 +134,24 @@ def in_flask(payments: Payments) -> Iterator[Target]:
 
 @contextlib.contextmanager
 def _served(name: str, stripe: str, folder: Path) -> Iterator[Target]:
-    port = free_port()
-    command = [sys.executable, *SERVERS[name], str(port) if name == "uvicorn" else f"127.0.0.1:{port}"]
-    log = folder / "server.log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            command,
-            cwd=ROOT,
-            env={**os.environ, **environment(stripe, folder)},
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
+    # The server inherits a bound socket: no port that another test's server could take in between.
+    with socket.create_server(("127.0.0.1", 0), backlog=128) as listener:
+        fd, port = listener.fileno(), listener.getsockname()[1]
+        with (folder / "server.log").open("wb") as log:
+            process = subprocess.Popen(
+                [sys.executable, *(argument.format(fd=fd) for argument in SERVERS[name])],
+                cwd=ROOT,
+                env={**os.environ, **environment(stripe, folder)},
+                pass_fds=[fd],
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
     try:
         # A connection each: a server may close one whose request body it did not read (after a 413).
         limits = httpx2.Limits(max_keepalive_connections=0)
         address = f"http://127.0.0.1:{port}"
         with httpx2.Client(base_url=address, timeout=30, trust_env=False, limits=limits) as client:
-            _await(client, process, log)
+            _await(client, process, folder / "server.log")
             yield Target(name, _by_httpx(client), ("127.0.0.1", port), process.pid)
     finally:
         process.terminate()
@@ -170,21 +162,13 @@ def _served(name: str, stripe: str, folder: Path) -> Iterator[Target]:
             process.wait()
 
 
-def free_port() -> int:
-    """A loopback port that nobody has now."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-    return port
-
-
 def _await(client: httpx2.Client, process: subprocess.Popen[bytes], log: Path) -> None:
     """Wait until the server answers, or say what it said instead."""
     deadline = time.monotonic() + START_DEADLINE_S
     while time.monotonic() < deadline:
         assert process.poll() is None, log.read_text()
         with contextlib.suppress(httpx2.TransportError):
-            if client.get(f"{PREFIX}/health").status_code == 200:
+            if client.get(f"{PREFIX}/health", timeout=5).status_code == 200:
                 return
         time.sleep(0.05)
     raise AssertionError(f"no answer within {START_DEADLINE_S} s:\n{log.read_text()}")

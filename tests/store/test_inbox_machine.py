@@ -6,6 +6,7 @@ synchronously, so that Hypothesis can shrink a failing sequence to its core.
 
 from __future__ import annotations
 
+import atexit
 import shutil
 import tempfile
 from pathlib import Path
@@ -200,6 +201,7 @@ class SqliteInboxMachine(InboxMachine):
         cls = SqliteInboxMachine
         if cls.empty is None or not cls.empty.exists():
             cls.empty = Path(tempfile.mkdtemp(prefix="payments-core-test-")) / "empty.db"
+            atexit.register(shutil.rmtree, cls.empty.parent, ignore_errors=True)
             upgrade(f"sqlite:///{cls.empty}")
         self.folder = Path(tempfile.mkdtemp(prefix="payments-core-test-"))
         shutil.copy(cls.empty, self.folder / "payments.db")

@@ -19,6 +19,7 @@ from payments_core.settings import Settings
 
 if TYPE_CHECKING:
     from payments_core.adapters.sql.handle import SessionFactory
+    from payments_core.adapters.stripe.sdk import HttpClient
     from payments_core.http.messages import HttpReply, HttpRequest
     from payments_core.http.routes import Route
 
@@ -39,7 +40,7 @@ class AsyncPayments:
         *,
         store: Store | None = None,
         gateway: Gateway | None = None,
-        http_client: object | None = None,
+        http_client: HttpClient | None = None,
         session_factory: SessionFactory | None = None,
         clock: Clock = utc_now,
     ) -> None:
@@ -144,7 +145,7 @@ def _store(settings: Settings, session_factory: SessionFactory | None, clock: Cl
     return async_store(url, clock=clock, owes_broker=bool(settings.kafka_brokers), session_factory=session_factory)
 
 
-def _gateway(settings: Settings, http_client: object | None) -> Gateway:
+def _gateway(settings: Settings, http_client: HttpClient | None) -> Gateway:
     from payments_core.adapters.stripe import async_gateway
 
     return async_gateway(settings, http_client=http_client)

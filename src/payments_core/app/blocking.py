@@ -22,6 +22,7 @@ from payments_core.settings import Settings
 
 if TYPE_CHECKING:
     from payments_core.adapters.sql.handle import SessionFactory
+    from payments_core.adapters.stripe.sdk import HttpClient
     from payments_core.http.messages import HttpReply, HttpRequest
     from payments_core.http.routes import Route
 
@@ -43,7 +44,7 @@ class Payments:
         *,
         store: Store | None = None,
         gateway: Gateway | None = None,
-        http_client: object | None = None,
+        http_client: HttpClient | None = None,
         session_factory: SessionFactory | None = None,
         clock: Clock = utc_now,
     ) -> None:
@@ -148,7 +149,7 @@ def _store(settings: Settings, session_factory: SessionFactory | None, clock: Cl
     return blocking_store(url, clock=clock, owes_broker=bool(settings.kafka_brokers), session_factory=session_factory)
 
 
-def _gateway(settings: Settings, http_client: object | None) -> Gateway:
+def _gateway(settings: Settings, http_client: HttpClient | None) -> Gateway:
     from payments_core.adapters.stripe import blocking_gateway
 
     return blocking_gateway(settings, http_client=http_client)

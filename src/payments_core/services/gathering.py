@@ -17,7 +17,6 @@ from ..domain.refs import Ref
 from ..domain.stripe_objects import Intent, Invoice, Session
 from ..ports import Gateway
 
-
 #: Intents of which nothing is to be expected unless the buyer tries again.
 _BROKEN = ("requires_payment_method", "canceled")
 

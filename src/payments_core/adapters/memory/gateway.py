@@ -261,8 +261,8 @@ class MemoryGateway:
 def _sellable(price: Document, product: Document) -> CatalogPrice:
     """The price as a shop may charge it, and why not where it may not.
 
-    The rules are those of Stripe's own gateway; adapters share no code, and the contract holds both to them. A field that
-    a test left out counts as the ordinary case.
+    The rules are those of Stripe's own gateway; adapters share no code, and the contract holds both to them. A
+    field that a test left out counts as the ordinary case.
     """
     problems = (
         (product.get("active", True) is not True, "its product is not active"),

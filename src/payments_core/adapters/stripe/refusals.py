@@ -48,9 +48,9 @@ def error_of(refusal: Refusal, *, where: str = "Stripe") -> StripeError:
     """The error to raise. `where` names the server: Stripe, or the loopback address that stands in for it."""
     status = refusal.status
     if status is None:
+        failure = refusal.failure or "no answer"
         return _unavailable(
-            refusal,
-            f"{where} could not be reached, or its answer did not arrive whole ({refusal.failure or 'no answer'}). {_AGAIN}",
+            refusal, f"{where} could not be reached, or its answer did not arrive whole ({failure}). {_AGAIN}"
         )
     if status == 429 or refusal.code == "rate_limit":
         return _limited(refusal, where)

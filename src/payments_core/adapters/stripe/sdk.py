@@ -157,9 +157,9 @@ class BlockingCalls:
 
 
 class Requests(stripe.RequestsClient):
-    """The SDK's requests client, which gives up when an answer breaks off; that is a failed connection like any other."""
+    """The SDK's requests client, which would not try again when an answer breaks off."""
 
-    def request(
+    def request(  # type: ignore[override] # as the SDK overrides its own base
         self, method: str, url: str, headers: Mapping[str, str] | None, post_data: object = None
     ) -> tuple[bytes, int, Mapping[str, str]]:
         """One attempt."""
@@ -239,8 +239,8 @@ class AsyncCalls:
             loop = asyncio.get_running_loop()
         except RuntimeError:
             raise FlowSuspendedError(
-                "The asynchronous Stripe gateway was called where no event loop runs; use blocking_gateway there, or Payments "
-                "in place of AsyncPayments."
+                "The asynchronous Stripe gateway was called where no event loop runs; use blocking_gateway there, "
+                "or Payments in place of AsyncPayments."
             ) from None
         mine = self._loops.clients.get(loop)
         if mine is None:

@@ -26,7 +26,7 @@ class GatewayWorld(ABC):
 
     @abstractmethod
     def put(self, document: Mapping[str, Any]) -> None:
-        """Let Stripe have this object, of the kind its `object` says; lines, default price and product may be nested."""
+        """Let Stripe have this object, as its `object` says; lines, default price and product may be nested."""
 
     @abstractmethod
     def refuse(self, status: int, error: Mapping[str, str], *, headers: Mapping[str, str] | None = None) -> None:
