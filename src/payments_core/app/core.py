@@ -8,7 +8,7 @@ import random
 import uuid
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from attrs import frozen
 
@@ -28,6 +28,9 @@ from payments_core.services.status import Status
 from payments_core.settings import Settings
 
 _log = logging.getLogger("payments_core")
+
+#: Taken, since deployments may set them already; said at the start, since silence would promise too much.
+_NOT_USED_YET: Final = ("payments_redis_url", "payments_topic_prefix", "payments_trusted_proxies")
 
 
 def utc_now() -> datetime:
@@ -135,7 +138,7 @@ def compose(
         **mode,
     )
     settlement = Settlement(store, handlers, clock)
-    processing = Processing(store, routing, Gathering(gateway), settlement, clock, random.random, **mode)
+    processing = Processing(store, routing, Gathering(gateway), settlement, clock, random.Random().random, **mode)
     has_secret = settings.stripe_webhook_secret is not None
     intake = Intake(store, waiter, clock, settings.webhook_secrets()) if has_secret else None
     status = Status(store, gateway, waiter, **mode)
@@ -148,6 +151,9 @@ def announce(settings: Settings) -> None:
         _log.warning("Price policy is declared: whoever reaches the checkout route names the price")
     if not settings.payments_redirect_hosts:
         _log.warning("PAYMENTS_REDIRECT_HOSTS is not set: buyers may be sent to any https host")
+    for name in _NOT_USED_YET:
+        if getattr(settings, name):
+            _log.warning("%s is set, and nothing uses it yet", name.upper())
     if not settings.kafka_brokers:
         _log.info("KAFKA_BROKERS is not set: events stay in the outbox until a broker is named")
 

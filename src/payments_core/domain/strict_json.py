@@ -98,7 +98,7 @@ def _check_tree(value: Json, max_depth: int) -> None:
                 below.extend(item)
         level = below
         depth += 1
-        if depth > max_depth and any(isinstance(item, (dict, list)) for item in level):
+        if depth >= max_depth and any(isinstance(item, (dict, list)) for item in level):
             raise MalformedJson(f"The body nests deeper than {max_depth} levels.")
 
 

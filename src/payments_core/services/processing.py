@@ -124,5 +124,12 @@ def _frames(failure: Exception) -> dict[str, str]:
 
 
 def _reason(failure: Exception) -> str:
-    """What to keep of a failure: our own words in full, of anybody else's the type alone (it may hold anything)."""
-    return str(failure) if isinstance(failure, PaymentsError) else f"{type(failure).__name__} was raised"
+    """What to keep of a failure: our own words in full; of anybody else's its type and place, not what it says."""
+    if isinstance(failure, PaymentsError):
+        return str(failure)
+    name = type(failure).__name__
+    frames = traceback.extract_tb(failure.__traceback__)
+    if not frames:
+        return f"{name} was raised"
+    innermost = frames[-1]
+    return f"{name} was raised in {innermost.name} ({innermost.filename.rpartition('/')[2]}, line {innermost.lineno})"

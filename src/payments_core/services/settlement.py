@@ -55,7 +55,7 @@ class Settlement:
                 await self.handlers.run(event, tx.handle)
             await tx.flush()
         if fact is not None:
-            _report(fact)
+            _report(fact, evidence)
         return fact
 
     async def ignore(self, claimed: ClaimedEvent) -> None:
@@ -105,7 +105,7 @@ def _moment(event: StripeEvent, now: datetime) -> datetime:
     return datetime.fromtimestamp(event.created_s, UTC)
 
 
-def _report(fact: DomainEvent) -> None:
+def _report(fact: DomainEvent, evidence: Evidence | None) -> None:
     """One line per fact: ids, amount and codes, nothing personal."""
     facts: dict[str, object] = {
         "paymentIntentId": fact.payment_intent_id,
@@ -116,6 +116,8 @@ def _report(fact: DomainEvent) -> None:
     if isinstance(fact, PaymentSuccessful):
         _log.info("Payment processed successfully", extra=facts)
     elif isinstance(fact, PaymentFailed):
-        _log.warning("Payment failed", extra={**facts, "code": fact.reason})
+        error = evidence.intent.error if evidence is not None and evidence.intent is not None else None
+        code = error.code if error is not None else None
+        _log.warning("Payment failed", extra={**facts, "code": code or fact.reason})
     else:
         _log.info("Checkout expired", extra=facts)
