@@ -74,7 +74,7 @@ def order_of(event: PaymentSuccessful) -> Insert:
 
 def declined(event: PaymentFailed) -> Insert:
     """A declined attempt, for the activity panel."""
-    return _happened("payment.failed", event.payment_intent_id or event.payment_id, event.reason)
+    return _happened("declined attempt", event.payment_intent_id or event.payment_id, event.reason)
 
 
 def received(event: StripeEvent) -> Insert:

@@ -144,10 +144,10 @@ def test_a_failure_after_settlement_reaches_raw_handlers_only(shop: Shop) -> Non
     assert (len(failed), len(raw)) == (0, 1)
 
 
+@pytest.mark.parametrize("open_shop", ["sqlite-blocking", "sqlite-async"], indirect=True)
 def test_what_a_handler_writes_commits_with_the_fact_or_not_at_all(shop: Shop) -> None:
     """The handler's own row, the done-stamp and the outgoing event are one transaction."""
-    if shop.database is None:
-        pytest.skip("the memory store has no database for handlers to write to")
+    assert shop.database is not None
     with closing(sqlite3.connect(shop.database)) as connection:
         connection.execute("CREATE TABLE orders (payment TEXT)")
     unlucky = Unlucky(1)
