@@ -102,6 +102,8 @@ def _check(surroundings: dict[str, str]) -> None:
     """Refuse a configuration that cannot work before anything is started."""
     os.environ.update(surroundings)
     settings = Settings.from_env()
+    if settings.livemode:
+        raise CannotStart("STRIPE_SECRET_KEY is a live key; the demo shows its activity to everybody, use a test key.")
     try:
         settings.webhook_secrets()
     except ConfigurationError:

@@ -33,7 +33,9 @@ __all__ = [
 ]
 
 GUARDED = ("payments_core", "payments_fastapi", "payments_flask")
-OF_THE_SHELL = re.compile(r"(STRIPE_|PAYMENTS_(?!TEST_|SERVICES|REQUIRE_SERVICES)|KAFKA_BROKERS$|PORT$|FRAMEWORK$)")
+OF_THE_SHELL = re.compile(
+    r"(STRIPE_|PAYMENTS_(?!TEST_|SERVICES|REQUIRE_SERVICES|STRIPE_SHAPES)|KAFKA_BROKERS$|PORT$|FRAMEWORK$)"
+)
 MISSING = re.compile(r"service (\w+) is not available: (.*)", re.DOTALL)
 
 

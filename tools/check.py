@@ -38,7 +38,7 @@ def checks() -> list[Check]:
     typed = ["src", "tools"] + ([str(TYPED_TESTS)] if (ROOT / TYPED_TESTS).exists() else [])
     tool = (PYTHON, "-m")
     return [
-        Check("pyright", ("basedpyright", "--warnings")),
+        Check("pyright", ("basedpyright", "--warnings", "--pythonpath", PYTHON)),
         Check("mypy", (*tool, "mypy", *typed)),
         Check("lint", (*tool, "ruff", "check", ".")),
         Check("format", (*tool, "ruff", "format", "--check", ".")),

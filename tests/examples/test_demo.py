@@ -80,6 +80,15 @@ def test_a_port_in_use_is_named(tmp_path: Path) -> None:
             {"STRIPE_SECRET_KEY": "sk_test_1", "STRIPE_WEBHOOK_SECRET": ""},
             "run `stripe listen --forward-to http://127.0.0.1:",
         ),
+        (
+            {
+                "STRIPE_SECRET_KEY": "sk_live_1",
+                "PAYMENTS_PRICE_POLICY": "declared",
+                "PAYMENTS_REDIRECT_HOSTS": "shop.example",
+                "STRIPE_WEBHOOK_SECRET": "whsec_abcdefghijklmnopqrstuvwx",
+            },
+            "STRIPE_SECRET_KEY is a live key; the demo shows its activity to everybody, use a test key.",
+        ),
         ({"STRIPE_API_BASE": "http://stripe.example"}, "STRIPE_API_BASE must be a loopback address"),
     ],
 )

@@ -70,10 +70,14 @@ def parse_header(header: str | None) -> SignatureHeader:
         raise InvalidSignature("there is no Stripe-Signature header")
     if len(header) > MAX_HEADER_CHARS:
         raise InvalidSignature("the header is too long")
+    if not header.isascii():
+        raise InvalidSignature("the header is not ASCII")
     timestamp: str | None = None
     digests: list[str] = []
     for part in header.split(","):
-        name, _, value = part.partition("=")
+        name, separator, value = part.partition("=")
+        if not separator and name in ("t", "v1"):
+            raise InvalidSignature("a part of the header has no value")
         if name == "t":
             if timestamp is not None:
                 raise InvalidSignature("the header has two timestamps")
