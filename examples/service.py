@@ -21,7 +21,7 @@ HOST: Final = "0.0.0.0"  # noqa: S104
 _log = logging.getLogger("service")
 
 
-def fastapi_app() -> Any:  # noqa: ANN401 - FastAPI is imported only where it is used
+def fastapi_app() -> Any:
     """The service under FastAPI."""
     from fastapi import FastAPI
 
@@ -44,7 +44,7 @@ def fastapi_app() -> Any:  # noqa: ANN401 - FastAPI is imported only where it is
     return app
 
 
-def flask_app() -> Any:  # noqa: ANN401 - Flask is imported only where it is used
+def flask_app() -> Any:
     """The service under Flask."""
     from flask import Flask
 

@@ -125,7 +125,7 @@ def _show(app: FastAPI, payments: AsyncPayments, engine: AsyncEngine) -> None:
         return RedirectResponse("/static/favicon.svg", 308)
 
 
-async def _safe_headers(request: Request, call_next: Any) -> Response:  # noqa: ANN401 - Starlette's own type
+async def _safe_headers(request: Request, call_next: Any) -> Response:
     response: Response = await call_next(request)
     response.headers.setdefault("Content-Security-Policy", config.CONTENT_SECURITY_POLICY)
     response.headers.setdefault("X-Content-Type-Options", "nosniff")

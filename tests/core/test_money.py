@@ -153,7 +153,10 @@ def test_the_table_is_stripes() -> None:
     """Every currency is in one group only, and the groups that are special are exactly these."""
     groups = (money.ZERO_DECIMAL, money.THREE_DECIMAL, money.WHOLE_UNITS_IN_HUNDREDTHS, money.TWO_DECIMAL)
     assert sum(len(group) for group in groups) == len(CURRENCIES)
-    assert set(["bif", "clp", "djf", "gnf", "jpy", "kmf", "krw", "mga", "pyg", "rwf", "vnd", "vuv", "xaf", "xof", "xpf"]) == money.ZERO_DECIMAL
+    assert (
+        set(["bif", "clp", "djf", "gnf", "jpy", "kmf", "krw", "mga", "pyg", "rwf", "vnd", "vuv", "xaf", "xof", "xpf"])
+        == money.ZERO_DECIMAL
+    )
     assert {"bhd", "jod", "kwd", "omr", "tnd"} == money.THREE_DECIMAL
     assert {"isk", "ugx"} == money.WHOLE_UNITS_IN_HUNDREDTHS
     assert {exponent(currency) for currency in money.TWO_DECIMAL} == {2}

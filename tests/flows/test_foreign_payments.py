@@ -89,7 +89,9 @@ def test_an_invoice_that_is_not_paid_now_tells_nothing(shop: Shop) -> None:
 
 def test_a_setup_session_tells_nothing(shop: Shop) -> None:
     """A card was saved, no money moved."""
-    made = session("cs_setup", mode="setup", payment_status="no_payment_required", payment_intent=None, amount_total=None)
+    made = session(
+        "cs_setup", mode="setup", payment_status="no_payment_required", payment_intent=None, amount_total=None
+    )
     shop.gateway.put_session(made)
     event_id = shop.hear(DONE, made)
     assert shop.inbox(event_id).state is InboxState.DONE

@@ -40,7 +40,9 @@ def test_a_handler_gets_the_librarys_own_value(shop: Shop) -> None:
     (event,), (stripe_event,) = told, raw
     assert isinstance(event, PaymentSuccessful)
     assert (event.amount, event.currency, event.amount_minor) == (Money(5998, "usd"), "usd", 5998)
-    assert [(one.name, one.quantity, one.price) for one in event.products] == [("Premium T-Shirt", 2, Money(2999, "usd"))]
+    assert [(one.name, one.quantity, one.price) for one in event.products] == [
+        ("Premium T-Shirt", 2, Money(2999, "usd"))
+    ]
     assert (event.user_id, event.session_id) == ("user_7", opened.session_id)
     assert "buyer@" not in repr(event) + repr(stripe_event)
     assert stripe_event.object["amount_total"] == 5998

@@ -90,7 +90,11 @@ class Life(RuleBasedStateMachine):
         """At no moment are there two successes, or a failure after one."""
         kinds = [event["eventType"] for event in self.shop.published()]
         assert kinds.count("payment.successful") <= 1
-        assert "payment.failed" not in kinds[kinds.index("payment.successful") :] if "payment.successful" in kinds else True
+        assert (
+            "payment.failed" not in kinds[kinds.index("payment.successful") :]
+            if "payment.successful" in kinds
+            else True
+        )
         ids = [event["eventId"] for event in self.shop.published()]
         assert len(set(ids)) == len(ids)
 

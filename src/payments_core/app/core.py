@@ -138,7 +138,7 @@ def compose(
         **mode,
     )
     settlement = Settlement(store, handlers, clock)
-    processing = Processing(store, routing, Gathering(gateway), settlement, clock, random.Random().random, **mode)
+    processing = Processing(store, routing, Gathering(gateway), settlement, clock, random.Random().random, **mode)  # noqa: S311 - jitter
     has_secret = settings.stripe_webhook_secret is not None
     intake = Intake(store, waiter, clock, settings.webhook_secrets()) if has_secret else None
     status = Status(store, gateway, waiter, **mode)

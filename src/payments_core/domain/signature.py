@@ -72,25 +72,27 @@ def parse_header(header: str | None) -> SignatureHeader:
         raise InvalidSignature("the header is too long")
     if not header.isascii():
         raise InvalidSignature("the header is not ASCII")
-    timestamp: str | None = None
-    digests: list[str] = []
-    for part in header.split(","):
-        name, separator, value = part.partition("=")
-        if not separator and name in ("t", "v1"):
-            raise InvalidSignature("a part of the header has no value")
-        if name == "t":
-            if timestamp is not None:
-                raise InvalidSignature("the header has two timestamps")
-            timestamp = value
-        elif name == "v1":
-            digests.append(value)
-    if timestamp is None or not _TIMESTAMP.fullmatch(timestamp):
+    parts = [part.partition("=") for part in header.split(",")]
+    if any(name in ("t", "v1") and not separator for name, separator, _ in parts):
+        raise InvalidSignature("a part of the header has no value")
+    timestamp = _timestamp([value for name, _, value in parts if name == "t"])
+    return SignatureHeader(timestamp, _digests([value for name, _, value in parts if name == "v1"]))
+
+
+def _timestamp(values: Sequence[str]) -> str:
+    if len(values) > 1:
+        raise InvalidSignature("the header has two timestamps")
+    if not values or not _TIMESTAMP.fullmatch(values[0]):
         raise InvalidSignature("the header has no timestamp")
-    if not digests or len(digests) > MAX_SIGNATURES:
-        raise InvalidSignature(
-            "the header has no v1 signature" if not digests else "the header has too many signatures"
-        )
-    return SignatureHeader(timestamp, tuple(digest for digest in digests if _HEX_DIGEST.fullmatch(digest)))
+    return values[0]
+
+
+def _digests(values: Sequence[str]) -> tuple[str, ...]:
+    if not values:
+        raise InvalidSignature("the header has no v1 signature")
+    if len(values) > MAX_SIGNATURES:
+        raise InvalidSignature("the header has too many signatures")
+    return tuple(value for value in values if _HEX_DIGEST.fullmatch(value))
 
 
 def _matching_secret(signed: bytes, digests: Sequence[str], secrets: Sequence[str]) -> int | None:
