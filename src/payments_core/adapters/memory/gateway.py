@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from attrs import field, frozen
 
+from payments_core.domain.price_objects import catalog_price, is_recurring, price_of_product
 from payments_core.domain.pricing import CatalogPrice
 from payments_core.domain.stripe_objects import (
     Charge,
@@ -244,42 +245,18 @@ class MemoryGateway:
         return next((self._sellable(price) for price in keyed), None)
 
     def _sellable(self, price: Document) -> CatalogPrice:
-        return _sellable(price, child(self._objects["product"], reference(price, "product") or ""))
+        product = child(self._objects["product"], reference(price, "product") or "")
+        return catalog_price(_ordinary(price), _ordinary(product))
 
     def _of_product(self, product: Document) -> CatalogPrice:
         default = reference(product, "default_price")
         if default is not None:
-            return _sellable(child(self._objects["price"], default), product)
+            return catalog_price(_ordinary(child(self._objects["price"], default)), _ordinary(product))
         of_it = (one for one in self._objects["price"].values() if reference(one, "product") == product["id"])
-        candidates = [one for one in of_it if one.get("active", True) is True and not _is_recurring(one)]
-        if len(candidates) == 1 or product.get("active", True) is not True:
-            return _sellable(candidates[0] if candidates else {}, product)
-        reason = f"it has no default price, and {len(candidates) or 'no'} active one-time prices"
-        return CatalogPrice("", sellable=False, reason=reason)
+        candidates = [one for one in map(_ordinary, of_it) if one["active"] is True and not is_recurring(one)]
+        return price_of_product(_ordinary(product), candidates)
 
 
-def _sellable(price: Document, product: Document) -> CatalogPrice:
-    """The price as a shop may charge it, and why not where it may not.
-
-    The rules are those of Stripe's own gateway; adapters share no code, and the contract holds both to them. A
-    field that a test left out counts as the ordinary case.
-    """
-    problems = (
-        (product.get("active", True) is not True, "its product is not active"),
-        (price.get("active", True) is not True, "its price is not active"),
-        (_is_recurring(price), "its price is recurring"),
-        (bool(child(price, "custom_unit_amount")), "its price is chosen by the buyer"),
-        (text(price, "billing_scheme") == "tiered", "its price depends on the quantity (tiers)"),
-        (bool(child(price, "transform_quantity")), "its price is per package (transform_quantity)"),
-        (number(price, "unit_amount") is None, "its price is no whole number of minor units"),
-    )
-    reason = next((why for wrong, why in problems if wrong), None)
-    options = child(price, "currency_options")
-    units = {currency: number(child(options, currency), "unit_amount") for currency in options}
-    units[text(price, "currency") or ""] = number(price, "unit_amount")
-    known = {currency: unit for currency, unit in units.items() if currency and unit is not None}
-    return CatalogPrice(text(price, "id") or "", known, reason is None, reason)
-
-
-def _is_recurring(price: Document) -> bool:
-    return text(price, "type") == "recurring" or bool(child(price, "recurring"))
+def _ordinary(document: Document) -> Document:
+    """The price or product with what a test left out: it is for sale."""
+    return {"active": True, **document}

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Final, TypeVar
 
 from payments_core.adapters.stripe.calls import PAGE, Calls, all_pages, identified, is_id
-from payments_core.adapters.stripe.price_objects import catalog_price, price_of_product
+from payments_core.domain.price_objects import catalog_price, price_of_product
 from payments_core.domain.pricing import CatalogPrice
 from payments_core.domain.stripe_objects import Document, child, reference, text
 from payments_core.errors import StripeObjectMissing

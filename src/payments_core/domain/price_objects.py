@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from payments_core.domain.pricing import CatalogPrice
-from payments_core.domain.stripe_objects import Document, child, number, text
+from .pricing import CatalogPrice
+from .stripe_objects import Document, child, number, text
 
 
 def catalog_price(price: Document, product: Document) -> CatalogPrice:
@@ -29,6 +29,11 @@ def price_of_product(product: Document, active_one_time: Sequence[Document]) -> 
     return CatalogPrice("", sellable=False, reason=reason)
 
 
+def is_recurring(price: Document) -> bool:
+    """Whether the price belongs to a subscription."""
+    return text(price, "type") == "recurring" or bool(child(price, "recurring"))
+
+
 def _product_problem(product: Document) -> str | None:
     if product.get("deleted") is True:
         return "its product is deleted"
@@ -38,7 +43,7 @@ def _product_problem(product: Document) -> str | None:
 def _price_problem(price: Document) -> str | None:
     if price.get("active") is not True:
         return "its price is not active"
-    if text(price, "type") == "recurring" or child(price, "recurring"):
+    if is_recurring(price):
         return "its price is recurring"
     if child(price, "custom_unit_amount"):
         return "its price is chosen by the buyer"
