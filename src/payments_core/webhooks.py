@@ -1,8 +1,9 @@
 """The webhook dispatcher alone: for any framework or none, with no database and no other part of the library.
 
 It checks the signature, reads the event and calls handlers in the order of their registration. It keeps no memory: an
-event that is delivered twice is dispatched twice. Stripe delivers at least once, so handlers that have effects either
-make them idempotent by `event.id`, or belong on `Payments`, which has an inbox.
+event that is delivered twice is dispatched twice, unless a `store` remembers which were handled. Even then a crash
+between a handler and the store's note means another run: Stripe delivers at least once, so handlers that have effects
+either make them idempotent by `event.id`, or belong on `Payments`, whose inbox commits with what they write.
 
 ```python
 dispatcher = WebhookDispatcher(secrets=["whsec_…"])
@@ -17,16 +18,16 @@ dispatcher.dispatch(body, signature_header)
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from attrs import frozen
 
 from .domain.events import StripeEvent
 from .domain.signature import TOLERANCE_S, check_signature
 from .domain.stripe_event import read_event
-from .errors import ConfigurationError, InvalidSignature, MalformedEvent
+from .errors import ConfigurationError, FlowSuspendedError, InvalidSignature, MalformedEvent
 from .settings import checked_webhook_secrets
 
 H = TypeVar("H", bound=Callable[..., Any])
@@ -35,6 +36,7 @@ Now = Callable[[], datetime]
 __all__ = [
     "AsyncWebhookDispatcher",
     "Dispatched",
+    "HandledEvents",
     "InvalidSignature",
     "MalformedEvent",
     "StripeEvent",
@@ -46,12 +48,31 @@ def _utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+class HandledEvents(Protocol):
+    """Which events were handled, for a dispatcher that is to know. Ids are Stripe's; keep them 30 days and more.
+
+    For AsyncWebhookDispatcher both methods may be coroutine functions.
+    """
+
+    def is_handled(self, event_id: str) -> bool | Awaitable[bool]:
+        """Whether all handlers of this event ran to their end before."""
+        ...
+
+    def mark_handled(self, event_id: str) -> Awaitable[None] | None:
+        """All handlers of this event have run to their end."""
+        ...
+
+
 @frozen
 class Dispatched:
-    """What became of a delivery: the event, and how many handlers ran (0 for a type nobody registered)."""
+    """What became of a delivery.
+
+    `handlers` is how many ran: 0 for a type nobody registered, and for a `duplicate` that the store knew.
+    """
 
     event: StripeEvent
     handlers: int
+    duplicate: bool = False
 
     @property
     def handled(self) -> bool:
@@ -62,12 +83,20 @@ class Dispatched:
 class _Dispatcher:
     """What both worlds share: secrets, registration, verification."""
 
-    def __init__(self, secrets: Sequence[str], *, tolerance_s: int = TOLERANCE_S, now: Now = _utc_now) -> None:
+    def __init__(
+        self,
+        secrets: Sequence[str],
+        *,
+        store: HandledEvents | None = None,
+        tolerance_s: int = TOLERANCE_S,
+        now: Now = _utc_now,
+    ) -> None:
         if isinstance(secrets, str):
             raise ConfigurationError("secrets is a list of signing secrets: secrets=['whsec_…'].")
         if tolerance_s < 1:
             raise ConfigurationError("tolerance_s must be at least 1: without it a recorded webhook could be replayed.")
         self._secrets = checked_webhook_secrets(secrets)
+        self._store = store
         self._tolerance_s = tolerance_s
         self._now = now
         self._handlers: dict[str, list[Callable[..., Any]]] = {}
@@ -104,14 +133,19 @@ class WebhookDispatcher(_Dispatcher):
         MalformedEvent, or the first handler's own error, after which no further handler runs.
         """
         event, handlers = self._verified(body, signature)
+        if self._store is not None and _plain(self._store.is_handled(event.id), self._store):
+            return Dispatched(event, 0, duplicate=True)
         for handler in handlers:
-            handler(event)
+            _plain(handler(event), handler)
+        if self._store is not None:
+            _plain(self._store.mark_handled(event.id), self._store)
         return Dispatched(event, len(handlers))
 
     def _check(self, handler: Callable[..., Any]) -> None:
-        if inspect.iscoroutinefunction(handler):
+        called: object = getattr(handler, "__call__", None)  # noqa: B004 - the method itself is looked at
+        if inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(called):
             raise ConfigurationError(
-                f"{handler.__qualname__} is an async function; use AsyncWebhookDispatcher, or make it a plain one."
+                f"{_name(handler)} is an async function; use AsyncWebhookDispatcher, or make it a plain one."
             )
 
 
@@ -121,8 +155,27 @@ class AsyncWebhookDispatcher(_Dispatcher):
     async def dispatch(self, body: bytes | str, signature: str | None) -> Dispatched:
         """As `WebhookDispatcher.dispatch`, awaited."""
         event, handlers = self._verified(body, signature)
+        if self._store is not None and await _awaited(self._store.is_handled(event.id)):
+            return Dispatched(event, 0, duplicate=True)
         for handler in handlers:
-            result = handler(event)
-            if isinstance(result, Awaitable):
-                await result
+            await _awaited(handler(event))
+        if self._store is not None:
+            await _awaited(self._store.mark_handled(event.id))
         return Dispatched(event, len(handlers))
+
+
+def _plain(result: object, called: object) -> object:
+    """The result of something plain; an awaitable is an error, since nothing here would run it."""
+    if not inspect.isawaitable(result):
+        return result
+    if isinstance(result, Coroutine):
+        result.close()
+    raise FlowSuspendedError(f"{_name(called)} returned an awaitable, and nothing ran it; use AsyncWebhookDispatcher.")
+
+
+async def _awaited(result: object) -> object:
+    return await result if inspect.isawaitable(result) else result
+
+
+def _name(called: object) -> str:
+    return str(getattr(called, "__qualname__", type(called).__qualname__))
