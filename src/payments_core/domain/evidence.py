@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from attrs import evolve, field, frozen
 
@@ -93,38 +94,22 @@ def keyed(payment: Payment) -> Payment:
 
 def compose(payment: Payment, step: Step, evidence: Evidence, *, occurred_at: datetime) -> DomainEvent:
     """The domain event that tells the world of `step`."""
-    event_id = fact_id(payment.payment_id, step.transition, evidence.discriminator)
-    amount = amount_of(payment, evidence)
-    user_id = _user_id(payment, evidence)
-    email = known_email(payment, evidence)
+    facts: dict[str, Any] = {
+        "event_id": fact_id(payment.payment_id, step.transition, evidence.discriminator),
+        "payment_id": payment.payment_id,
+        "occurred_at": occurred_at,
+        "amount": amount_of(payment, evidence),
+        "user_id": _user_id(payment, evidence),
+        "email": known_email(payment, evidence),
+        "payment_intent_id": payment.payment_intent_id,
+        "session_id": payment.session_id,
+        "origin": payment.origin,
+    }
     if step.transition is Transition.ATTEMPT_FAILED:
-        return PaymentFailed(
-            event_id=event_id,
-            payment_id=payment.payment_id,
-            occurred_at=occurred_at,
-            amount=amount,
-            user_id=user_id,
-            email=email,
-            payment_intent_id=payment.payment_intent_id,
-            session_id=payment.session_id,
-            origin=payment.origin,
-            reason=evidence.reason or "unknown",
-        )
-    kind = PaymentSuccessful if step.transition is Transition.SETTLED else CheckoutExpired
-    event = kind(
-        event_id=event_id,
-        payment_id=payment.payment_id,
-        occurred_at=occurred_at,
-        amount=amount,
-        user_id=user_id,
-        email=email,
-        payment_intent_id=payment.payment_intent_id,
-        session_id=payment.session_id,
-        origin=payment.origin,
-    )
-    if isinstance(event, PaymentSuccessful):
-        return evolve(event, products=products_of(payment, evidence), invoice_id=payment.invoice_id)
-    return event
+        return PaymentFailed(**facts, reason=evidence.reason or "unknown")
+    if step.transition is Transition.SETTLED:
+        return PaymentSuccessful(**facts, products=products_of(payment, evidence), invoice_id=payment.invoice_id)
+    return CheckoutExpired(**facts)
 
 
 def products_of(payment: Payment, evidence: Evidence) -> tuple[Product, ...]:
@@ -148,16 +133,3 @@ def _user_id(payment: Payment, evidence: Evidence) -> str | None:
         if subject and subject.metadata.get("userId"):
             return subject.metadata["userId"]
     return None
-
-
-__all__ = [
-    "Evidence",
-    "Finding",
-    "advanced",
-    "amount_of",
-    "compose",
-    "keyed",
-    "known_email",
-    "linked",
-    "products_of",
-]
