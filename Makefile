@@ -46,7 +46,7 @@ lock: venv-dev ## resolve requirements/*.txt anew (ARGS=--upgrade for the newest
 	@$(PY) -m tools.lock $(ARGS)
 
 clean: services-stop ## delete everything that these targets made
-	@rm -rf $(VENV) .cache .services .demo site dist build .coverage htmlcov .pytest_cache .mypy_cache .ruff_cache \
+	@rm -rf $(VENV) .venv-* .cache .services .demo site dist build .coverage htmlcov .pytest_cache .mypy_cache .ruff_cache \
 		.hypothesis .import_linter_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -18,6 +18,7 @@ import pytest
 
 from tests._databases import Databases
 from tools.services import SERVICES, ServiceUnavailable, ensure, running, stop
+from tools.services.base import birth
 
 MARKERS = ("postgres", "redis", "kafka", "browser")
 RUN_VARIABLE = "PAYMENTS_TEST_RUN_DIR"
@@ -47,7 +48,7 @@ def open_run() -> None:
     """Give this run a folder for the servers it starts; stop what a killed run left behind."""
     RUNS.mkdir(mode=0o711, exist_ok=True)
     for left in RUNS.iterdir():
-        if left.name.isdigit() and not Path(f"/proc/{left.name}").exists():
+        if left.name.isdigit() and not birth(int(left.name)):
             close_run(left)
     home = RUNS / str(os.getpid())
     home.mkdir(mode=0o711, exist_ok=True)

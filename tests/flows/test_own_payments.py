@@ -93,8 +93,10 @@ def test_a_delayed_payment_that_fails_is_one_fact_whoever_tells_it(shop: Shop) -
     own_intent(shop, opened, intent(status="processing"))
     shop.hear(DONE, own_session(shop, opened, payment_status="unpaid"))
     failed = own_intent(shop, opened, declined("ch_sepa", code="debit_not_authorized", decline_code=None))
+    told = shop.on(PaymentFailed)
     shop.hear(LATER_FAILED, own_session(shop, opened, payment_status="unpaid"))
-    shop.hear(INTENT_FAILED, failed)
+    second = shop.hear(INTENT_FAILED, failed)
+    assert (shop.inbox(second).state, len(told)) == (InboxState.DONE, 1)
     (event,) = shop.published()
     assert (event["eventType"], event["data"]["reason"]) == ("payment.failed", "debit_not_authorized")
     assert event["data"]["sessionId"] == opened.session_id

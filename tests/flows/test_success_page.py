@@ -16,11 +16,12 @@ def test_the_page_settles_before_the_webhook_arrives(shop: Shop) -> None:
     """The same path, the same single effect; the webhook then finds it done."""
     opened = shop.checkout()
     told, raw = shop.on(PaymentSuccessful), shop.on(DONE)
+    ours = shop.on("payments_core.session.observed")
     paid = own_session(shop, opened)
     seen = shop.status(opened.session_id)
     assert seen == SessionStatus(opened.session_id, "complete", "paid", Money(5998, "usd"))
     assert shop.only_payment().state is PaymentState.SETTLED
-    assert raw == []
+    assert raw == ours == []
     shop.hear(DONE, paid)
     assert len(told) == len(shop.published()) == len(raw) == 1
 

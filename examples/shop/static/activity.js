@@ -43,9 +43,8 @@
       if (!answer.ok) return;
       const text = await answer.text();
       if (text === last) return;
-      const first = last === "";
+      // The first answer is shown too: something may have happened since the page was made.
       last = text;
-      if (first) return;
       const activity = JSON.parse(text);
       for (const [name, show] of Object.entries(shown)) {
         const items = activity[name].map(show);
