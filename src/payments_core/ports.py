@@ -137,7 +137,7 @@ class Store(Protocol):
       also returns False when another event of the lane is leased; the caller lets go.
     - `adopt` is insert-or-select: of callers that race for the same references, all get the same payment's id.
     - Whatever goes wrong with the database comes out as StoreUnavailable, and is worth trying again.
-    - After `close`, nothing of the store runs any more; the store is not used again.
+    - After `close`, nothing of the store runs any more, until `prepare` opens it again.
     """
 
     @property

@@ -15,6 +15,7 @@ from ..domain.news import Claim, News, refs_of
 from ..domain.payment import Finding, Payment, PaymentState
 from ..domain.refs import Ref
 from ..domain.stripe_objects import Intent, Invoice, Session
+from ..errors import StripeObjectMissing
 from ..ports import Gateway
 
 #: Intents of which nothing is to be expected unless the buyer tries again.
@@ -117,7 +118,12 @@ class Gathering:
             intent = await self.gateway.intent(session.payment_intent_id)
         if intent is None or intent.charge_id is None:
             return None
-        return intent.email or (await self.gateway.charge(intent.charge_id)).billing_email
+        if intent.email is not None:
+            return intent.email
+        try:
+            return (await self.gateway.charge(intent.charge_id)).billing_email
+        except StripeObjectMissing:  # an address is no reason to hold a payment up
+            return None
 
 
 def _declined(intent: Intent, event_id: str) -> Evidence:

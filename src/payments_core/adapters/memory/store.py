@@ -57,7 +57,8 @@ class MemoryStore:
         return self._io
 
     async def prepare(self) -> None:
-        """Nothing is needed."""
+        """Open again what was closed; nothing else is needed."""
+        self._closed = False
 
     async def close(self) -> None:
         """See Store."""
@@ -175,7 +176,7 @@ class MemoryStore:
     @contextmanager
     def _open(self) -> Generator[Data]:
         if self._closed:
-            raise StoreUnavailable("The store is closed; make a new one.")
+            raise StoreUnavailable("The store is closed; prepare it again before use.")
         with self._guard:
             yield self._data
 

@@ -83,6 +83,10 @@ class AsyncConnector:
         """See Connector: a thread does it."""
         return await asyncio.to_thread(work)
 
+    def open(self) -> None:
+        """See Connector."""
+        self._engines.open()
+
     async def close(self) -> None:
         """See Connector."""
         await self._engines.close()

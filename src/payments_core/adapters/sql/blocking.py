@@ -81,6 +81,10 @@ class BlockingConnector:
         """See Connector: there is no loop to keep free."""
         return work()
 
+    def open(self) -> None:
+        """See Connector."""
+        self._engines.open()
+
     async def close(self) -> None:
         """See Connector."""
         self._engines.close()

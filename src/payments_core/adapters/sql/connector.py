@@ -56,8 +56,12 @@ class Connector(Protocol):
         """Run blocking work without blocking an event loop."""
         ...
 
+    def open(self) -> None:
+        """Allow connections again after `close`."""
+        ...
+
     async def close(self) -> None:
-        """Give back every connection of this process."""
+        """Give back every connection of this process; none is made until `open`."""
         ...
 
 

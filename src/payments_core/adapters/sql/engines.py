@@ -9,6 +9,7 @@ worker was stopped in the middle is ended by the server, so that the payment it 
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 from collections.abc import Callable
 from typing import Any, Final
@@ -61,6 +62,10 @@ def blocking_engine(url: URL, limits: Limits, *, pooled: bool = True) -> Engine:
 
 def async_engine(url: URL, limits: Limits) -> AsyncEngine:
     """An engine for one event loop. Nothing is connected yet."""
+    # At DEBUG the driver logs every statement with its values: bodies and addresses. Whoever sets a level is obeyed.
+    driver = logging.getLogger("aiosqlite")
+    if driver.level == logging.NOTSET:
+        driver.setLevel(logging.WARNING)
     made: list[AsyncEngine] = []
 
     def make() -> Engine:

@@ -37,6 +37,10 @@ class BlockingEngines:
         engine = self._by_process.get(os.getpid())
         return engine if engine is not None else self._make()
 
+    def open(self) -> None:
+        """Allow engines again after `close`."""
+        self._closed = False
+
     def close(self) -> None:
         """Close this process's connections; the parent's are left alone."""
         self._closed = True
@@ -76,6 +80,10 @@ class AsyncEngines:
         engine = self._by_loop.get(loop) if self._pid == os.getpid() else None
         return engine if engine is not None else await self._make(loop)
 
+    def open(self) -> None:
+        """Allow engines again after `close`."""
+        self._closed = False
+
     async def close(self) -> None:
         """Close this loop's connections; those of other loops can only be closed on them."""
         self._closed = True
@@ -96,4 +104,4 @@ class AsyncEngines:
 
 def _refuse_closed(*, closed: bool) -> None:
     if closed:
-        raise StoreUnavailable("The store is closed; make a new one.")
+        raise StoreUnavailable("The store is closed; prepare it again before use.")

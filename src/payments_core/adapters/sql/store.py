@@ -76,6 +76,7 @@ class SqlStore:
 
     async def prepare(self) -> None:
         """See Store."""
+        self._connector.open()
         await schema.prepare(self._connector)
 
     async def close(self) -> None:

@@ -246,3 +246,11 @@ class InboxContract:
             refused = False
         assert refused
         assert not await (await world.open()).claim(limit=1, lease_s=30)
+
+    @scenario
+    async def test_a_closed_store_that_is_prepared_again_works(self, world: StoreWorld) -> None:
+        """An application may be started anew in the same process, as test clients do."""
+        store = await world.open()
+        await store.close()
+        await store.prepare()
+        assert await store.receive(received("evt_1"))
