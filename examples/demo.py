@@ -79,7 +79,10 @@ def _run(children: dict[str, subprocess.Popen[bytes]]) -> int:
 
 
 def _surroundings(port: int, sandbox_port: int | None) -> dict[str, str]:
-    """The environment of what is started: as given, completed by the embedded default."""
+    """The environment of what is started: as given, completed by the embedded default.
+
+    A variable set to nothing counts as not set, except the webhook secret: a blank one is refused, never replaced.
+    """
     given = {name: value for name, value in os.environ.items() if value.strip() or not _is_ours(name)}
     found = {**given, "PORT": str(port)}
     if sandbox_port is not None:

@@ -29,11 +29,20 @@ a request body or card data, so they can be logged as they are.
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import ClassVar
 
 from attrs import frozen
+
+
+def frames_of(error: BaseException) -> str:
+    """Where an error came from, for a log: its frames without its message.
+
+    A foreign error's message may quote a body, a row or a secret (a driver's parameters, a parser's input).
+    """
+    return "".join(traceback.format_tb(error.__traceback__))
 
 
 @frozen

@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Awaitable, Callable
 
-from payments_core.errors import StoreUnavailable
+from payments_core.errors import StoreUnavailable, frames_of
 
 _log = logging.getLogger("payments_core.runner")
 
@@ -139,5 +139,5 @@ def _report(trouble: Exception) -> float:
     if isinstance(trouble, StoreUnavailable):
         _log.warning("The store is unavailable; the runner tries again: %s", trouble)
     else:
-        _log.error("The runner tries again after %s", type(trouble).__name__, exc_info=trouble)
+        _log.error("The runner tries again after %s\n%s", type(trouble).__name__, frames_of(trouble))
     return _AFTER_TROUBLE_S

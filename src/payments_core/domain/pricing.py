@@ -7,7 +7,6 @@ were compared with, so that the buyer is charged by Stripe's own price and never
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
 from typing import Literal, TypeAlias
 
 from attrs import evolve, field, frozen
@@ -44,12 +43,8 @@ class PriceClaim:
 
 def verify_claims(claims: Sequence[PriceClaim], catalogue: Mapping[str, CatalogPrice]) -> tuple[Discrepancy, ...]:
     """The lines whose price differs, in the caller's order. Raises UnknownProduct for what is not for sale."""
-    found: list[Discrepancy] = []
-    for index, claim in enumerate(claims):
-        expected = expected_unit(claim.product_id, claim.unit.currency, catalogue, path=f"products[{index}].productId")
-        if expected != claim.unit:
-            found.append(Discrepancy(claim.product_id, expected.decimal, _major(claim.unit)))
-    return tuple(found)
+    found = (_compared(claim.product_id, claim.unit, catalogue, index=index) for index, claim in enumerate(claims))
+    return tuple(discrepancy for discrepancy in found if discrepancy is not None)
 
 
 def require_product_ids(cart: Cart, policy: PricePolicy) -> None:
@@ -76,9 +71,9 @@ def confirm(cart: Cart, catalogue: Mapping[str, CatalogPrice]) -> tuple[Cart, tu
     differing: list[Discrepancy] = []
     for index, line in claims_of(cart):
         product_id = str(line.product_id)
-        expected = expected_unit(product_id, cart.currency, catalogue, path=f"products[{index}].productId")
-        if expected != line.unit:
-            differing.append(Discrepancy(product_id, expected.decimal, _major(line.unit)))
+        discrepancy = _compared(product_id, line.unit, catalogue, index=index)
+        if discrepancy is not None:
+            differing.append(discrepancy)
         lines[index] = evolve(line, price_id=catalogue[product_id].price_id)
     return Cart(lines), tuple(differing)
 
@@ -95,9 +90,13 @@ def expected_unit(product_id: str, currency: str, catalogue: Mapping[str, Catalo
     return Money(entry.units[currency], currency)
 
 
+def _compared(
+    product_id: str, provided: Money, catalogue: Mapping[str, CatalogPrice], *, index: int
+) -> Discrepancy | None:
+    """How the price provided for line `index` differs from the catalogue's, if it does."""
+    expected = expected_unit(product_id, provided.currency, catalogue, path=f"products[{index}].productId")
+    return None if expected == provided else Discrepancy(product_id, expected.decimal, provided.decimal)
+
+
 def _unknown(product_id: str, path: str, reason: str) -> UnknownProduct:
     return UnknownProduct(f"Product {product_id!r} cannot be sold: {reason}.", (FieldProblem(path, reason),))
-
-
-def _major(money: Money) -> Decimal:
-    return money.decimal

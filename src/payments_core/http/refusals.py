@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import traceback
 from typing import Final
 
 from payments_core.errors import (
@@ -12,6 +11,7 @@ from payments_core.errors import (
     PaymentsError,
     PriceVerificationError,
     StripeError,
+    frames_of,
 )
 from payments_core.http.messages import HttpReply, HttpRequest
 from payments_core.http.replies import (
@@ -83,15 +83,12 @@ def _log_failure(error: PaymentsError, request: HttpRequest) -> None:
 
 
 def _unexpected(error: Exception, request: HttpRequest) -> HttpReply:
-    # The message of a foreign error may quote a body or a secret (a driver's parameters, a parser's input): its type
-    # and its place are enough to find it.
-    place = "".join(traceback.format_tb(error.__traceback__))
     _log.error(
         "%s failed unexpectedly: %s, request id %s\n%s",
         request.method,
         type(error).__name__,
         request.request_id,
-        place,
+        frames_of(error),
         extra={"requestId": request.request_id, "code": PaymentsError.kind},
     )
     body = ErrorReply(error=PaymentsError.title, code=PaymentsError.kind, detail=_PUBLIC_DETAIL[PaymentsError.kind])

@@ -16,7 +16,7 @@ from attrs import frozen
 from ..domain.delivery import LEASE_S, ClaimedEvent, is_exhausted, retry_delay_s
 from ..domain.news import read_news
 from ..domain.stripe_event import mode_problem, read_event
-from ..errors import MalformedEvent, PaymentsError
+from ..errors import MalformedEvent, PaymentsError, frames_of
 from ..ports import Clock, Store
 from .gathering import Gathering, NotYet
 from .routing import Routing
@@ -104,8 +104,14 @@ class Processing:
         if is_exhausted(claimed.attempt):
             return await self._bury(claimed, reason)
         delay_s = retry_delay_s(claimed.attempt, self.random())
-        facts = {"eventId": claimed.event_id, "attempt": claimed.attempt, "retryInSeconds": round(delay_s, 1)}
-        _log.error("Event will be tried again: %s", reason, extra={**facts, **_frames(failure)})
+        facts: dict[str, object] = {
+            "eventId": claimed.event_id,
+            "attempt": claimed.attempt,
+            "retryInSeconds": round(delay_s, 1),
+        }
+        if not isinstance(failure, PaymentsError):
+            facts["frames"] = frames_of(failure)
+        _log.error("Event will be tried again: %s", reason, extra=facts)
         await self.store.let_go(claimed, delay_s=delay_s, reason=reason, counted=True, parked=False)
         return Outcome.AGAIN
 
@@ -114,13 +120,6 @@ class Processing:
         _log.error("Event is a dead letter: %s", reason, extra=facts)
         await self.store.bury(claimed, reason)
         return Outcome.DEAD
-
-
-def _frames(failure: Exception) -> dict[str, str]:
-    """Where a developer's exception came from. Its message stays out, since it may hold a buyer's data."""
-    if isinstance(failure, PaymentsError):
-        return {}
-    return {"frames": "".join(traceback.format_tb(failure.__traceback__))}
 
 
 def _reason(failure: Exception) -> str:
