@@ -178,7 +178,7 @@ def test_an_older_schema_is_refused_on_a_server(postgres_world: PostgresWorld, m
     """A revision that this code knows as superseded is too old for it."""
     monkeypatch.setattr(schema, "REVISIONS", ("0000", schema.HEAD))
     postgres_world.query("UPDATE payments_alembic_version SET version_num = '0000'")
-    with pytest.raises(ConfigurationError, match="has schema 0000, and 0001 is needed; run `payments db upgrade`"):
+    with pytest.raises(ConfigurationError, match="has schema 0000, and 0002 is needed; run `payments db upgrade`"):
         postgres_world.run(postgres_world.open())
 
 

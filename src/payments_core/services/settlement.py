@@ -75,7 +75,7 @@ class Settlement:
         if step is not None:
             now = self.clock()
             new_fact = fact_id(named.payment_id, step.transition, evidence.discriminator)
-            if await tx.record(named.payment_id, step.transition, evidence.discriminator, new_fact):
+            if await tx.record(named.payment_id, step.transition, evidence.discriminator, new_fact, evidence.reason):
                 named = advanced(named, step, evidence, now=now)
                 if step.published:
                     named = keyed(named)

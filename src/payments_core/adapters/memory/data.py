@@ -71,13 +71,22 @@ class Outgoing:
     owed: bool
 
 
+@frozen
+class Recorded:
+    """What was recorded of a transition: the fact's event id, when, and why an attempt failed."""
+
+    event_id: str
+    recorded_at: datetime
+    reason: str | None = None
+
+
 @define
 class Data:
     """All rows."""
 
     payments: dict[str, Payment] = field(factory=dict[str, Payment])
     refs: dict[RefKey, str] = field(factory=dict[RefKey, str])
-    transitions: dict[tuple[str, str, str], str] = field(factory=dict[tuple[str, str, str], str])
+    transitions: dict[tuple[str, str, str], Recorded] = field(factory=dict[tuple[str, str, str], Recorded])
     outbox: list[Outgoing] = field(factory=list[Outgoing])
     inbox: dict[int, InboxEvent] = field(factory=dict[int, InboxEvent])
     #: By lane, the event that is leased: what the unique index is in SQL.

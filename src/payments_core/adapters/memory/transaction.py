@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any, NoReturn
 
-from payments_core.adapters.memory.data import Data, InboxEvent, Outgoing, RefKey
+from payments_core.adapters.memory.data import Data, InboxEvent, Outgoing, Recorded, RefKey
 from payments_core.adapters.memory.locks import RowLock, RowLocks
 from payments_core.domain.delivery import ClaimedEvent, InboxState
 from payments_core.domain.payment import Payment
@@ -48,7 +48,7 @@ class MemoryTransaction:
         self._stamped: list[InboxEvent] = []
         self._payments: dict[str, Payment] = {}
         self._refs: dict[RefKey, str] = {}
-        self._transitions: dict[tuple[str, str, str], str] = {}
+        self._transitions: dict[tuple[str, str, str], tuple[str, str | None]] = {}
         self._outbox: list[Outgoing] = []
         self._handle = MemoryHandle()
 
@@ -86,13 +86,15 @@ class MemoryTransaction:
         for ref in refs:
             self._refs.setdefault(RefKey(owner.account, owner.livemode, ref), payment_id)
 
-    async def record(self, payment_id: str, transition: str, discriminator: str, event_id: str) -> bool:
+    async def record(
+        self, payment_id: str, transition: str, discriminator: str, event_id: str, reason: str | None = None
+    ) -> bool:
         """See StoreTransaction."""
         key = (payment_id, transition, discriminator)
         with self._guard:
             if key in self._data.transitions or key in self._transitions:
                 return False
-        self._transitions[key] = event_id
+        self._transitions[key] = (event_id, reason)
         return True
 
     async def enqueue(self, rows: Sequence[OutboxRow]) -> None:
@@ -112,7 +114,8 @@ class MemoryTransaction:
                 event.done_at = now
             self._data.payments |= self._payments
             self._data.refs = self._refs | self._data.refs
-            self._data.transitions |= self._transitions
+            for key, (event_id, reason) in self._transitions.items():
+                self._data.transitions[key] = Recorded(event_id, now, reason)
             self._data.outbox += self._outbox
 
     def end(self) -> None:

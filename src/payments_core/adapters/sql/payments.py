@@ -105,7 +105,14 @@ async def add_refs(link: Link, dialect: Dialect, payment_id: str, refs: Sequence
 
 
 async def record(
-    link: Link, dialect: Dialect, payment_id: str, *, transition: str, discriminator: str, event_id: str
+    link: Link,
+    dialect: Dialect,
+    payment_id: str,
+    *,
+    transition: str,
+    discriminator: str,
+    event_id: str,
+    reason: str | None,
 ) -> bool:
     """Record a transition once. True when this call did."""
     statement = dialect.insert_or_ignore(transitions).values(
@@ -114,6 +121,7 @@ async def record(
         discriminator=discriminator,
         event_id=event_id,
         recorded_at=dialect.now(),
+        reason=reason,
     )
     return await changed(link, statement) == 1
 

@@ -179,7 +179,9 @@ class SqlTransaction:
         """See StoreTransaction."""
         await payments.add_refs(self._link, self._dialect, payment_id, refs)
 
-    async def record(self, payment_id: str, transition: str, discriminator: str, event_id: str) -> bool:
+    async def record(
+        self, payment_id: str, transition: str, discriminator: str, event_id: str, reason: str | None = None
+    ) -> bool:
         """See StoreTransaction."""
         return await payments.record(
             self._link,
@@ -188,6 +190,7 @@ class SqlTransaction:
             transition=transition,
             discriminator=discriminator,
             event_id=event_id,
+            reason=reason,
         )
 
     async def enqueue(self, rows: Sequence[OutboxRow]) -> None:

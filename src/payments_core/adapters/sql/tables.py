@@ -1,4 +1,4 @@
-"""The five tables, all prefixed `payments_`, in a metadata of their own.
+"""The tables, all prefixed `payments_`, in a metadata of their own.
 
 They live in the developer's database beside his own tables, so that one transaction covers both. The migrations in
 `migrations/` say the same in steps; a test compares the two. What `state` holds in the inbox is `InboxState`; its
@@ -83,8 +83,18 @@ transition: Final = Table(
     Column("discriminator", Words, nullable=False),
     Column("event_id", Words, nullable=False, comment="of the fact itself, as it is published"),
     Column("recorded_at", Instant, nullable=False),
+    Column("reason", Words, comment="of a failed attempt, as published"),
     PrimaryKeyConstraint("payment_id", "transition", "discriminator", name="payments_transition_pkey"),
     ForeignKeyConstraint(["payment_id"], ["payments_payment.payment_id"], name="payments_transition_payment_fkey"),
+)
+
+sweep: Final = Table(
+    "payments_sweep",
+    metadata,
+    Column("name", Words, nullable=False, comment="what is swept, for which account and mode"),
+    Column("swept_until", Instant, nullable=False),
+    Column("finished_at", Instant, nullable=False),
+    PrimaryKeyConstraint("name", name="payments_sweep_pkey"),
 )
 
 _OPEN = text("state IN (0, 1, 4)")

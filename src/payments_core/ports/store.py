@@ -1,32 +1,19 @@
-"""What the flows need of the world.
-
-Each port's docstring is its list of obligations; the contract suites in
-`payments_core.testing.contracts` have a test for each.
-
-Every method is `async def`. An adapter says by `io` which world it serves: `"blocking"` adapters never suspend (they
-block the calling thread, as Flask expects), `"async"` ones never block the loop. The composition root refuses the
-wrong kind.
-"""
+"""The database: payments, inbox and outbox, and the transaction over all of them."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
-from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
+from typing import Any, Protocol
 
 from attrs import frozen
 
-from .domain.delivery import ClaimedEvent, ReceivedEvent
-from .domain.payment import Payment
-from .domain.pricing import CatalogPrice
-from .domain.refs import Ref
-from .domain.stripe_objects import Charge, Intent, Invoice, LineItem, Session
-
-Io: TypeAlias = Literal["blocking", "async"]
-Clock: TypeAlias = Callable[[], datetime]
-NewId: TypeAlias = Callable[[], str]
-Handler: TypeAlias = Callable[..., Any]
+from ..domain.delivery import ClaimedEvent, ReceivedEvent
+from ..domain.payment import Payment
+from ..domain.refs import Ref
+from ..domain.stripe_objects import Session
+from .kinds import Io
 
 
 class Transaction(Protocol):
@@ -111,8 +98,10 @@ class StoreTransaction(Protocol):
         """Remember Stripe's names for the payment; names that are already taken are left as they are."""
         ...
 
-    async def record(self, payment_id: str, transition: str, discriminator: str, event_id: str) -> bool:
-        """Record a transition once. True when this call did."""
+    async def record(
+        self, payment_id: str, transition: str, discriminator: str, event_id: str, reason: str | None = None
+    ) -> bool:
+        """Record a transition once, with the reason of a failed attempt. True when this call did."""
         ...
 
     async def enqueue(self, rows: Sequence[OutboxRow]) -> None:
@@ -210,102 +199,4 @@ class Store(Protocol):
 
     def transaction(self) -> AbstractAsyncContextManager[StoreTransaction]:
         """A transaction; see StoreTransaction."""
-        ...
-
-
-class Gateway(Protocol):
-    """Stripe.
-
-    - Raises StripeUnavailable when Stripe cannot be reached, answers 5xx or 429, or takes too long; StripeObjectMissing
-      for an id it does not know; StripeError, with Stripe's code and parameter, for any other refusal. Nothing else.
-    - No error message holds a request or response body, a key, an e-mail address or card data.
-    - Lists come whole: every page is read.
-    - `create_session` sends the idempotency key it is given, so that trying again never makes a second session.
-    """
-
-    @property
-    def io(self) -> Io:
-        """Whether its methods block the thread or suspend on the loop."""
-        ...
-
-    async def create_session(self, params: Mapping[str, Any], *, idempotency_key: str) -> Session:
-        """Open a Checkout Session."""
-        ...
-
-    async def session(self, session_id: str) -> Session:
-        """A Checkout Session as it is now."""
-        ...
-
-    async def session_of_intent(self, payment_intent_id: str) -> Session | None:
-        """The Checkout Session that made a payment intent, or None."""
-        ...
-
-    async def line_items(self, session_id: str) -> Sequence[LineItem]:
-        """All lines of a session."""
-        ...
-
-    async def intent(self, payment_intent_id: str) -> Intent:
-        """A PaymentIntent as it is now."""
-        ...
-
-    async def charge(self, charge_id: str) -> Charge:
-        """A Charge as it is now."""
-        ...
-
-    async def invoice(self, invoice_id: str) -> Invoice:
-        """An Invoice as it is now, with its lines."""
-        ...
-
-    async def invoice_of_intent(self, payment_intent_id: str) -> str | None:
-        """The id of the invoice that a payment intent pays, or None."""
-        ...
-
-    async def intents_of_invoice(self, invoice_id: str) -> Sequence[str]:
-        """The ids of the payment intents that pay an invoice."""
-        ...
-
-    async def catalogue(self, references: Sequence[str]) -> Mapping[str, CatalogPrice]:
-        """What the catalogue charges for product ids, price ids and lookup keys; unknown references are left out."""
-        ...
-
-    async def close(self) -> None:
-        """Give back every connection."""
-        ...
-
-
-@runtime_checkable
-class Invoker(Protocol):
-    """Runs a developer's handler in the world it belongs to.
-
-    - `check` refuses, at registration, a handler the world cannot run (ConfigurationError).
-    - `call` passes the handler's own exception through, unchanged.
-    """
-
-    def check(self, handler: Handler, *, wants_tx: bool) -> None:
-        """Raise ConfigurationError for a handler that cannot run here."""
-        ...
-
-    def call(self, handler: Handler, *arguments: object) -> Awaitable[None]:
-        """Run the handler to its end."""
-        ...
-
-
-class Waiter(Protocol):
-    """Lets a flow wait for background work without owning a clock or a loop.
-
-    - `nudge` tells the runner that work has arrived; it never blocks and never fails.
-    - `pause` lets at most `seconds` pass.
-    - `monotonic_s` only ever grows.
-    """
-
-    def nudge(self) -> None:
-        """Work has arrived."""
-        ...
-
-    async def pause(self, seconds: float) -> None:
-        """Wait."""
-        ...
-
-    def monotonic_s(self) -> float:
-        """Seconds on a clock that never goes back."""
         ...

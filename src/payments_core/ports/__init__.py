@@ -1,0 +1,31 @@
+"""What the flows need of the world.
+
+Each port's docstring is its list of obligations; the contract suites in
+`payments_core.testing.contracts` have a test for each.
+
+Every method is `async def`. An adapter says by `io` which world it serves: `"blocking"` adapters never suspend (they
+block the calling thread, as Flask expects), `"async"` ones never block the loop. The composition root refuses the
+wrong kind.
+"""
+
+from __future__ import annotations
+
+from .gateway import Gateway
+from .kinds import Clock, Handler, Io, NewId
+from .running import Invoker, Waiter
+from .store import OutboxRow, Store, StoreHealth, StoreTransaction, Transaction
+
+__all__ = [
+    "Clock",
+    "Gateway",
+    "Handler",
+    "Invoker",
+    "Io",
+    "NewId",
+    "OutboxRow",
+    "Store",
+    "StoreHealth",
+    "StoreTransaction",
+    "Transaction",
+    "Waiter",
+]

@@ -1,0 +1,46 @@
+"""What runs the work: the developer's handlers, and the worker around them."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from typing import Protocol, runtime_checkable
+
+from .kinds import Handler
+
+
+@runtime_checkable
+class Invoker(Protocol):
+    """Runs a developer's handler in the world it belongs to.
+
+    - `check` refuses, at registration, a handler the world cannot run (ConfigurationError).
+    - `call` passes the handler's own exception through, unchanged.
+    """
+
+    def check(self, handler: Handler, *, wants_tx: bool) -> None:
+        """Raise ConfigurationError for a handler that cannot run here."""
+        ...
+
+    def call(self, handler: Handler, *arguments: object) -> Awaitable[None]:
+        """Run the handler to its end."""
+        ...
+
+
+class Waiter(Protocol):
+    """Lets a flow wait for background work without owning a clock or a loop.
+
+    - `nudge` tells the runner that work has arrived; it never blocks and never fails.
+    - `pause` lets at most `seconds` pass.
+    - `monotonic_s` only ever grows.
+    """
+
+    def nudge(self) -> None:
+        """Work has arrived."""
+        ...
+
+    async def pause(self, seconds: float) -> None:
+        """Wait."""
+        ...
+
+    def monotonic_s(self) -> float:
+        """Seconds on a clock that never goes back."""
+        ...
