@@ -18,12 +18,17 @@ if TYPE_CHECKING:
     from .domain.cart import CheckoutSession as CheckoutSession
     from .domain.cart import Line as Line
     from .domain.cart import SessionStatus as SessionStatus
+    from .domain.delivery import DeliveryPolicy as DeliveryPolicy
+    from .domain.drift import Drift as Drift
+    from .domain.drift import DriftKind as DriftKind
+    from .domain.drift import DriftReport as DriftReport
     from .domain.events import CheckoutExpired as CheckoutExpired
     from .domain.events import PaymentFailed as PaymentFailed
     from .domain.events import PaymentSuccessful as PaymentSuccessful
     from .domain.events import Product as Product
     from .domain.events import StripeEvent as StripeEvent
     from .domain.pricing import PriceClaim as PriceClaim
+    from .domain.reconciliation import Reconciled as Reconciled
     from .errors import ConfigurationError as ConfigurationError
     from .errors import Discrepancy as Discrepancy
     from .errors import InvalidRequest as InvalidRequest
@@ -46,7 +51,11 @@ _HOMES: Final = {
     "CheckoutRequest": "domain.cart",
     "CheckoutSession": "domain.cart",
     "ConfigurationError": "errors",
+    "DeliveryPolicy": "domain.delivery",
     "Discrepancy": "errors",
+    "Drift": "domain.drift",
+    "DriftKind": "domain.drift",
+    "DriftReport": "domain.drift",
     "InvalidRequest": "errors",
     "InvalidSignature": "errors",
     "Line": "domain.cart",
@@ -59,6 +68,7 @@ _HOMES: Final = {
     "PriceClaim": "domain.pricing",
     "PriceVerificationError": "errors",
     "Product": "domain.events",
+    "Reconciled": "domain.reconciliation",
     "SessionNotFound": "errors",
     "SessionStatus": "domain.cart",
     "Settings": "settings",
@@ -77,7 +87,11 @@ __all__ = [
     "CheckoutRequest",
     "CheckoutSession",
     "ConfigurationError",
+    "DeliveryPolicy",
     "Discrepancy",
+    "Drift",
+    "DriftKind",
+    "DriftReport",
     "InvalidRequest",
     "InvalidSignature",
     "Line",
@@ -90,6 +104,7 @@ __all__ = [
     "PriceClaim",
     "PriceVerificationError",
     "Product",
+    "Reconciled",
     "SessionNotFound",
     "SessionStatus",
     "Settings",

@@ -7,9 +7,10 @@ are `SecretStr`: no repr, log line or exception shows them.
 
 from __future__ import annotations
 
+import difflib
 import ipaddress
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
@@ -74,6 +75,7 @@ class Settings(BaseSettings):
 
         Raises ConfigurationError with one sentence for the first thing that is wrong.
         """
+        _check_names(cls, overrides)
         try:
             return cls(**overrides)
         except ValidationError as wrong:
@@ -82,6 +84,7 @@ class Settings(BaseSettings):
     @classmethod
     def of(cls, **values: Any) -> Self:
         """Settings from these values alone: the environment is not looked at."""
+        _check_names(cls, values)
         made = cls.__new__(cls)
         try:
             # Past BaseSettings, whose constructor and validation alike would look at the environment.
@@ -238,6 +241,15 @@ def is_loopback(host: str | None) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def _check_names(settings: type[Settings], given: Iterable[str]) -> None:
+    """A misspelt keyword would be a setting that silently is not set."""
+    for name in given:
+        if name not in settings.model_fields:
+            close = difflib.get_close_matches(name, settings.model_fields, n=1)
+            meant = f"; did you mean {close[0]}?" if close else "."
+            raise ConfigurationError(f"There is no setting {name!r}{meant}")
 
 
 def _first_sentence(wrong: ValidationError) -> str:

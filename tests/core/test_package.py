@@ -87,8 +87,8 @@ def test_the_two_worlds_have_the_same_surface(plain: type, awaited: type, only_a
 def test_what_waits_is_awaited_in_one_world_only() -> None:
     """Each method that does I/O is a coroutine function of AsyncPayments and a plain one of Payments."""
     waits = {
-        "answer", "close", "create_checkout_session", "receive_webhook", "recent_events", "run_due",
-        "session_status", "start", "verify_prices",
+        "answer", "close", "create_checkout_session", "receive_webhook", "recent_events", "reconcile",
+        "run_due", "session_status", "start", "verify", "verify_prices",
     }  # fmt: skip
     for name in surface(Payments):
         assert inspect.iscoroutinefunction(getattr(AsyncPayments, name)) is (name in waits), name

@@ -1,15 +1,17 @@
-"""The in-process runner: one bad round is told, without what it says, and is not the last."""
+"""The in-process runner: one bad round is told and is not the last; how a claim is worked through."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import threading
+from collections.abc import Callable
 
 import pytest
 
 from payments_core.app import runners
 from payments_core.app.runners import TaskRunner, ThreadRunner
+from payments_core.drive import run_blocking
 
 #: Not written where it is raised: frames show source lines.
 QUOTED = "row of jenny@example.com"
@@ -70,3 +72,51 @@ async def test_a_task_outlives_a_bad_round_and_tells_no_message(caplog: pytest.L
     await asyncio.wait_for(again.wait(), 20)
     await runner.stop()
     told(caplog)
+
+
+async def test_hands_work_at_once_on_a_loop_and_no_more_than_asked() -> None:
+    """Five items, two hands: two are in work together, never three, and all are done."""
+    at_work: list[int] = []
+    most: list[int] = []
+    done: list[int] = []
+    together = asyncio.Event()
+
+    async def work(item: int) -> None:
+        at_work.append(item)
+        most.append(len(at_work))
+        if len(at_work) == 2:
+            together.set()
+        await together.wait()
+        at_work.remove(item)
+        done.append(item)
+
+    await asyncio.wait_for(TaskRunner().each([1, 2, 3, 4, 5], work, hands=2), 20)
+    assert max(most) == 2
+    assert sorted(done) == [1, 2, 3, 4, 5]
+
+
+def test_a_thread_works_one_after_another_whatever_the_hands() -> None:
+    """The blocking world has one hand: items are done in order."""
+    done: list[int] = []
+
+    async def work(item: int) -> None:
+        done.append(item)
+
+    run_blocking(ThreadRunner().each([1, 2, 3], work, hands=8))
+    assert done == [1, 2, 3]
+
+
+@pytest.mark.parametrize("world", [run_blocking, asyncio.run])
+def test_one_that_fails_does_not_keep_the_others_from_ending(world: Callable[..., object]) -> None:
+    """The first error is raised when all have ended."""
+    crew = ThreadRunner() if world is run_blocking else TaskRunner()
+    done: list[int] = []
+
+    async def work(item: int) -> None:
+        if item == 2:
+            raise RuntimeError("two")
+        done.append(item)
+
+    with pytest.raises(RuntimeError, match="two"):
+        world(crew.each([1, 2, 3], work, hands=1))
+    assert done == [1, 3]

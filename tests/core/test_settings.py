@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -287,3 +288,18 @@ def test_this_machine(host: str) -> None:
 def test_other_machines(host: str | None) -> None:
     """Everything else, unspecified addresses and odd spellings included."""
     assert not is_loopback(host)
+
+
+@pytest.mark.parametrize("build", [Settings.of, Settings.from_env, Payments.from_env, AsyncPayments.from_env])
+def test_a_name_that_is_no_setting_is_refused(build: Callable[..., object]) -> None:
+    """A misspelt keyword is not ignored, and the right one is suggested."""
+    with pytest.raises(ConfigurationError, match="no setting 'payments_foreing'; did you mean payments_foreign"):
+        build(stripe_secret_key="sk_test_123", payments_foreing="ignore")
+
+
+def test_what_the_constructor_takes_passes_through_from_env() -> None:
+    """`from_env` gives the store and the like to the constructor, and settings to the settings."""
+    store = MemoryStore()
+    payments = Payments.from_env(stripe_secret_key="sk_test_123", store=store, payments_currency="eur", runner=False)
+    assert payments.core.store is store
+    assert payments.core.settings.payments_currency == "eur"

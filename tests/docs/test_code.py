@@ -145,9 +145,8 @@ def test_the_session_in_a_handler_is_as_the_guide_says(run_page: RunPage) -> Non
     def tell(event_id: str) -> None:
         payments.receive_webhook(*signed({"id": event_id, "type": "charge.refunded", "data": {"object": {"id": "ch"}}}))
 
-    payments.start()
     # Without the background runner: this thread alone handles what is due.
-    payments._runner.stop()
+    payments.start(runner=False)
     tell("evt_1")
     payments.run_due()
     assert stored() == []

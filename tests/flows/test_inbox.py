@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Awaitable, Callable, Sequence
 
+import attrs
 import pytest
 
 from payments_core import ConfigurationError, InvalidSignature, StripeUnavailable
-from payments_core.domain.delivery import InboxState
+from payments_core.domain.delivery import ClaimedEvent, InboxState
 from payments_core.domain.payment import PaymentState
 from payments_core.domain.signature import sign
 from tests.flows.conftest import Open
@@ -236,3 +238,47 @@ def test_webhooks_need_a_secret(open_shop: Open) -> None:
     closed = open_shop(stripe_webhook_secret=None)
     with pytest.raises(ConfigurationError, match="STRIPE_WEBHOOK_SECRET"):
         closed.run(closed.payments.core.receive_webhook(b"{}", sign(b"{}", SECRET, timestamp_s=now_s(closed))))
+
+
+class Aging:
+    """A Crew of one hand for whom each event takes 16 s; `leaving_after` events it is told to stop."""
+
+    def __init__(self, *, leaving_after: int) -> None:
+        self.is_leaving = False
+        self._left = leaving_after
+        self._now_s = 0.0
+
+    def nudge(self) -> None:
+        pass
+
+    async def pause(self, seconds: float) -> None:
+        self._now_s += seconds
+
+    def monotonic_s(self) -> float:
+        return self._now_s
+
+    async def each(
+        self, items: Sequence[ClaimedEvent], work: Callable[[ClaimedEvent], Awaitable[object]], *, hands: int
+    ) -> None:
+        assert hands >= 1
+        for item in items:
+            await work(item)
+            self._now_s += 16
+            self._left -= 1
+            self.is_leaving = self._left <= 0
+
+
+@pytest.mark.parametrize("leaving_after", [100, 1], ids=["too late", "leaving"])
+def test_what_cannot_begin_is_given_back_and_uses_no_attempt(shop: Shop, leaving_after: int) -> None:
+    """What would begin too late to be completed, or after the order to stop, is left to another worker."""
+    handled = shop.on("charge.refunded")
+    ids = [shop.event("charge.refunded", {"id": f"ch_{number}"}) for number in range(3)]
+    for body, _ in ids:
+        shop.deliver(body)
+    processing = shop.payments.core.processing
+    assert shop.run(attrs.evolve(processing, crew=Aging(leaving_after=leaving_after)).run_due()) == 3
+    assert len(handled) == 1
+    rows = [shop.inbox(event_id) for _, event_id in ids]
+    assert [(row.state.name, row.attempts) for row in rows] == [("DONE", 1), ("READY", 0), ("READY", 0)]
+    shop.work()
+    assert len(handled) == 3

@@ -25,11 +25,17 @@ COLLECTIONS = {
     "charges": "charge",
     "invoices": "invoice",
     "invoice_payments": "invoice_payment",
+    "refunds": "refund",
+    "events": "event",
     "products": "product",
     "prices": "price",
 }
 PARAMETERS = {
-    "checkout.session": {"payment_intent"},
+    "checkout.session": {"payment_intent", "created"},
+    "payment_intent": {"created"},
+    "invoice": {"created", "status"},
+    "refund": {"created"},
+    "event": {"created", "delivery_success"},
     "invoice_payment": {"invoice", "payment"},
     "product": {"ids"},
     "price": {"lookup_keys", "product", "active", "type"},
@@ -73,7 +79,7 @@ class StripeServer:
     """Stripe's documents, its answers to come, and what was asked."""
 
     def __init__(self) -> None:
-        self.objects: dict[str, dict[str, Json]] = {kind: {} for kind in COLLECTIONS.values()}
+        self.objects: dict[str, dict[str, Json]] = {kind: {} for kind in (*COLLECTIONS.values(), "v2.core.event")}
         self.requests: list[Request] = []
         self.scripted: deque[Answer] = deque()
         #: Answers all that is not scripted, in place of the documents.
@@ -119,6 +125,9 @@ class StripeServer:
                 return Answer(refused.status, json.dumps({"error": refused.error}).encode())
 
     def _respond(self, request: Request) -> Json:
+        thin = request.path.removeprefix("/v2/core/events/")
+        if thin != request.path:
+            return self._need("v2.core.event", thin)
         path = request.path.removeprefix("/v1/")
         for collection, kind in COLLECTIONS.items():
             if path == collection:
@@ -207,7 +216,10 @@ def _session(session_id: str, params: Json) -> Json:
 
 def _filter(params: Json) -> Callable[[Json], bool]:
     ids, keys = list(params.get("ids", {}).values()), list(params.get("lookup_keys", {}).values())
-    exact = {name: params[name] for name in ("payment_intent", "invoice", "product", "type") if name in params}
+    exact = {
+        name: params[name] for name in ("payment_intent", "invoice", "product", "type", "status") if name in params
+    }
+    gte, lt = (params.get("created", {}).get(bound) for bound in ("gte", "lt"))
     intent = params.get("payment", {}).get("payment_intent")
 
     def matches(document: Json) -> bool:
@@ -217,6 +229,8 @@ def _filter(params: Json) -> Callable[[Json], bool]:
             and ("active" not in params or document["active"] is (params["active"] == "true"))
             and all(document.get(name) == value for name, value in exact.items())
             and (intent is None or document["payment"].get("payment_intent") == intent)
+            and ("created" not in params or int(gte or 0) <= document.get("created", 0) < int(lt or 2**40))
+            and (params.get("delivery_success") != "false" or document["pending_webhooks"] > 0)
         )
 
     return matches

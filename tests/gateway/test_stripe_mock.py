@@ -22,6 +22,7 @@ import pytest
 from payments_core.adapters.stripe.sdk import BlockingCalls
 from payments_core.domain.cart import Cart, CheckoutRequest, Line, UiMode
 from payments_core.domain.checkout import session_params
+from payments_core.domain.listing import Span
 from payments_core.domain.payment import Payment
 from payments_core.drive import run_blocking
 from payments_core.errors import StripeError
@@ -103,6 +104,7 @@ def gateway(mock_url: str) -> Iterator[Gateway]:
     run_blocking(made.close())
 
 
+SPAN = Span(1_795_000_000, 1_795_086_400)
 REQUESTS: dict[str, Callable[[Gateway], Awaitable[object]]] = {
     "hosted page": lambda stripe: stripe.create_session(PARAMS, idempotency_key="key_1"),
     "session": lambda stripe: stripe.session("cs_test_1"),
@@ -113,6 +115,18 @@ REQUESTS: dict[str, Callable[[Gateway], Awaitable[object]]] = {
     "invoice": lambda stripe: stripe.invoice("in_1"),
     "invoice of an intent": lambda stripe: stripe.invoice_of_intent("pi_1"),
     "intents of an invoice": lambda stripe: stripe.intents_of_invoice("in_1"),
+    "events": lambda stripe: stripe.events(SPAN),
+    "undelivered events": lambda stripe: stripe.events(SPAN, undelivered=True),
+    "sessions": lambda stripe: stripe.sessions(SPAN),
+    "intents": lambda stripe: stripe.intents(SPAN),
+    "invoices": lambda stripe: stripe.invoices(SPAN),
+    "refunds": lambda stripe: stripe.refunds(SPAN),
+    "refund": lambda stripe: stripe.refund("re_1"),
+    "next page of events": lambda stripe: stripe.events(SPAN, after="evt_1", undelivered=True),
+    "next page of sessions": lambda stripe: stripe.sessions(SPAN, after="cs_test_1"),
+    "next page of intents": lambda stripe: stripe.intents(SPAN, after="pi_1"),
+    "next page of invoices": lambda stripe: stripe.invoices(SPAN, after="in_1"),
+    "next page of refunds": lambda stripe: stripe.refunds(SPAN, after="re_1"),
     "products": lambda stripe: stripe.catalogue([f"prod_{number}" for number in range(100)]),
     "price": lambda stripe: stripe.catalogue(["price_1"]),
     "lookup keys": lambda stripe: stripe.catalogue([f"a.key.{number}" for number in range(10)]),

@@ -43,6 +43,9 @@ class MemoryWorld(GatewayWorld):
             "payment_intent": self._gateway.put_intent,
             "charge": self._gateway.put_charge,
             "invoice": self._gateway.put_invoice,
+            "refund": self._gateway.put_refund,
+            "event": self._put_event,
+            "v2.core.event": self._gateway.put_notice,
             "product": self._gateway.put_product,
             "price": self._gateway.put_price,
         }
@@ -57,6 +60,9 @@ class MemoryWorld(GatewayWorld):
         of_kind[document["object"]](document)
         if "line_items" in document:
             self._gateway.put_line_items(document["id"], document["line_items"]["data"])
+
+    def _put_event(self, document: Mapping[str, Any]) -> None:
+        self._gateway.put_event(document, delivered=not document["pending_webhooks"])
 
     def refuse(self, status: int, error: Mapping[str, str], *, headers: Mapping[str, str] | None = None) -> None:
         said = {name: error.get(name) for name in ("type", "code", "param")}

@@ -66,7 +66,7 @@ def test_a_version_that_is_none_is_refused(api: Caller) -> None:
 @pytest.mark.parametrize(
     ("method", "path"),
     [
-        ("GET", "/v1/refunds"),
+        ("GET", "/v1/disputes"),
         ("PUT", "/v1/products"),
         ("POST", "/v1/checkout/sessions/x/pay"),
         ("GET", "/v2/core/events"),

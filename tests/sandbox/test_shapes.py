@@ -20,6 +20,7 @@ HOME = {
     "PaymentMethod": ("_payment_method.py", "PaymentMethod"),
     "PaymentIntent": ("_payment_intent.py", "PaymentIntent"),
     "Charge": ("_charge.py", "Charge"),
+    "Refund": ("_refund.py", "Refund"),
 }
 #: Left out of replies unless expanded, or only on objects of another kind, as Stripe does.
 OFTEN_ABSENT = {"deleted", "refunds"}
@@ -158,11 +159,13 @@ def test_the_catalogue_has_stripes_shape(api: Caller, oracle: Oracle) -> None:
 
 def test_events_and_endpoints_have_stripes_shape(api: Caller, oracle: Oracle) -> None:
     """Every event of every session, and the object inside each."""
-    sessions(api)
+    paid = sessions(api)["paid"]
+    api.sandbox.refund(paid["payment_intent"]["id"], 100)
     homes = {
         "checkout.session": ("checkout/_session.py", "Session"),
         "payment_intent": HOME["PaymentIntent"],
         "charge": HOME["Charge"],
+        "refund": HOME["Refund"],
     }
     events = api.ok("GET", "/v1/events", {"limit": 100})["data"]
     for event in events:

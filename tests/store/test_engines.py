@@ -171,16 +171,32 @@ def test_a_pool_is_bounded(sql_world: SqlWorld) -> None:
         await store.prepare()
         try:
             async with store.transaction():
-                await store.receive(received("evt_1"))
+                await store.payment("p1")
         except StoreUnavailable:
             refused = True
         else:
             refused = False
-        assert await store.receive(received("evt_2"))
+        assert await store.payment("p1") is None
         await store.close()
         return refused
 
     assert sql_world.run(told())
+
+
+def test_a_delivery_waits_for_none_of_the_pool(postgres_world: PostgresWorld) -> None:
+    """With every connection of the pool in use by handlers, a delivery is stored all the same."""
+    build = blocking_store if postgres_world.io == "blocking" else async_store
+    limits = Limits(pool_size=1, overflow=0, pool_wait_s=0.05)
+
+    async def told() -> bool:
+        store = build(postgres_world.url, clock=postgres_world.clock, limits=limits)
+        await store.prepare()
+        async with store.transaction():
+            is_new = await store.receive(received("evt_1"))
+        await store.close()
+        return is_new
+
+    assert postgres_world.run(told())
 
 
 def test_a_pool_heals_after_the_server_has_dropped_its_connections(postgres_world: PostgresWorld) -> None:

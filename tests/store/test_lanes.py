@@ -30,7 +30,8 @@ class Worker:
     """A worker with a connection pool of its own, whose claim can be held open."""
 
     def __init__(self, world: PostgresWorld) -> None:
-        self.connector = BlockingConnector(BlockingEngines(database_url(world.url, "blocking"), LIMITS), None)
+        engines = BlockingEngines(database_url(world.url, "blocking"), LIMITS)
+        self.connector = BlockingConnector(engines, None, lambda: MOMENT)
         self.dialect = Dialect("postgresql", lambda: MOMENT)
         self.store = SqlStore(self.connector)
 

@@ -7,17 +7,21 @@ import os
 import threading
 import weakref
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from payments_core.app.core import Core, announce, compose, utc_now
+from payments_core.app.core import CONSTRUCTOR_OPTIONS, Core, announce, compose, utc_now
 from payments_core.app.invokers import BlockingInvoker
-from payments_core.app.runners import ThreadRunner
+from payments_core.app.runners import GRACE_S, ThreadRunner
 from payments_core.domain.cart import CheckoutRequest, CheckoutSession, SessionStatus
+from payments_core.domain.delivery import DeliveryPolicy
+from payments_core.domain.drift import DriftReport
 from payments_core.domain.events import DomainEvent
 from payments_core.domain.pricing import PriceClaim
+from payments_core.domain.reconciliation import Reconciled
 from payments_core.drive import run_blocking
 from payments_core.errors import Discrepancy
-from payments_core.ports import Clock, Gateway, Handler, Store
+from payments_core.ports import Clock, Gateway, Handler, Store, Watch
 from payments_core.settings import Settings
 
 if TYPE_CHECKING:
@@ -34,8 +38,9 @@ class Payments:
 
     Thread-safe, and safe to build before a fork: connections and the runner's thread are made on first use, in the
     process that uses them. `store` and `gateway` are the library's own unless given; `http_client` is a stripe HTTP
-    client, `session_factory` a Session class or sessionmaker for handlers' `tx.session`; `clock` gives aware UTC.
-    Raises ConfigurationError for settings that cannot be used.
+    client, `session_factory` a Session class or sessionmaker for handlers' `tx.session`; `clock` gives aware UTC,
+    `delivery` says how events are handled. With `runner=False` nothing is handled in this process: `payments worker`
+    does it. Raises ConfigurationError for settings that cannot be used.
     """
 
     def __init__(
@@ -47,7 +52,10 @@ class Payments:
         http_client: HttpClient | None = None,
         session_factory: SessionFactory | None = None,
         clock: Clock = utc_now,
+        delivery: DeliveryPolicy | None = None,
+        runner: bool = True,
     ) -> None:
+        self._has_runner = runner
         self._runner = ThreadRunner()
         self._starting = threading.Lock()
         self._started_in: int | None = None
@@ -56,15 +64,21 @@ class Payments:
             store=store or _store(settings, session_factory, clock),
             gateway=gateway or _gateway(settings, http_client),
             invoker=BlockingInvoker(),
-            waiter=self._runner,
+            crew=self._runner,
+            policy=delivery or DeliveryPolicy(),
             io="blocking",
             clock=clock,
         )
 
     @classmethod
     def from_env(cls, **overrides: Any) -> Self:
-        """From the environment; keyword arguments are settings by their lower-case names, and win."""
-        return cls(Settings.from_env(**overrides))
+        """From the environment.
+
+        Keyword arguments are settings by their lower-case names, which win, and whatever else the constructor takes.
+        Raises ConfigurationError for a name that is neither.
+        """
+        options = {name: overrides.pop(name) for name in CONSTRUCTOR_OPTIONS if name in overrides}
+        return cls(Settings.from_env(**overrides), **options)
 
     def on(self, event: type[DomainEvent] | str) -> Callable[[H], H]:
         """Register a handler for a domain event (class or name) or a Stripe event type."""
@@ -102,14 +116,47 @@ class Payments:
         """Handle what is due now, without the background runner; how many events were claimed."""
         return run_blocking(self.core.run_due())
 
+    def reconcile(
+        self,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        undelivered: bool = False,
+        objects: bool = True,
+        watch: Watch | None = None,
+    ) -> Reconciled:
+        """Find at Stripe what no webhook told, and bring it into the inbox, from where it is handled as usual.
+
+        Without `since` it begins where the last run ended, with an overlap; the first one 30 days ago. `undelivered`
+        looks only at events that Stripe could not deliver, `objects=False` only at events. Raises InvalidRequest for
+        times without a zone, StripeError or StoreUnavailable; the next run goes on from where this one came to.
+        """
+        self.start()
+        return run_blocking(
+            self.core.reconcile(since=since, until=until, undelivered=undelivered, objects=objects, watch=watch)
+        )
+
+    def verify(
+        self, *, since: datetime | None = None, until: datetime | None = None, watch: Watch | None = None
+    ) -> DriftReport:
+        """Compare the payments with Stripe, from 30 days ago unless `since` says otherwise. It changes nothing.
+
+        Raises InvalidRequest for times without a zone, StripeError or StoreUnavailable.
+        """
+        self.start()
+        return run_blocking(self.core.verify(since=since, until=until, watch=watch))
+
     def answer(self, route: Route, request: HttpRequest) -> HttpReply:
         """The reply to an HTTP request for one of the library's routes."""
         from payments_core.app.endpoints import answer
 
         return run_blocking(answer(self.core, route, request, self._start))
 
-    def start(self) -> None:
-        """Prepare the store and start the runner, once in each process. Harmless to repeat."""
+    def start(self, *, runner: bool | None = None) -> None:
+        """Prepare the store and start the runner, once in each process. Harmless to repeat.
+
+        `runner` overrules what the constructor was given: a worker runs what a web process leaves to it.
+        """
         if self._started_in == os.getpid():
             return
         with self._starting:
@@ -117,14 +164,15 @@ class Payments:
                 return
             run_blocking(self.core.store.prepare())
             announce(self.core.settings)
-            self._runner.start(self.run_due, self._next_due_s)
+            if self._has_runner if runner is None else runner:
+                self._runner.start(self.run_due, self._next_due_s)
             self._started_in = os.getpid()
         atexit.register(_close_at_exit, weakref.ref(self))
 
-    def close(self) -> None:
-        """Let the event in hand end, and give back every connection."""
+    def close(self, *, grace_s: float = GRACE_S) -> None:
+        """Let what is in hand end, for at most `grace_s` seconds, and give back every connection."""
         if self._started_in == os.getpid():
-            self._runner.stop()
+            self._runner.stop(grace_s)
         self._started_in = None
         run_blocking(self.core.gateway.close())
         run_blocking(self.core.store.close())

@@ -13,24 +13,35 @@ from typing import Any, Final, Literal
 from attrs import frozen
 
 from payments_core.domain.cart import CheckoutRequest, CheckoutSession, SessionStatus
+from payments_core.domain.delivery import DeliveryPolicy
+from payments_core.domain.drift import DriftReport
+from payments_core.domain.observations import Policy
 from payments_core.domain.pricing import PriceClaim
+from payments_core.domain.reconciliation import Reconciled
 from payments_core.errors import ConfigurationError, Discrepancy, StoreUnavailable
-from payments_core.ports import Clock, Gateway, Invoker, Io, Store, Waiter
+from payments_core.ports import Clock, Crew, Gateway, Invoker, Io, Store, Watch
 from payments_core.services.checkout import Checkout
 from payments_core.services.gathering import Gathering
+from payments_core.services.ground import Ground
 from payments_core.services.handlers import Handlers
 from payments_core.services.intake import Intake
 from payments_core.services.prices import Prices
 from payments_core.services.processing import Processing
+from payments_core.services.reconcile import Reconciliation
 from payments_core.services.routing import Routing
 from payments_core.services.settlement import Settlement
 from payments_core.services.status import Status
+from payments_core.services.verify import Verification
 from payments_core.settings import Settings
 
 _log = logging.getLogger("payments_core")
 
 #: Taken, since deployments may set them already; said at the start, since silence would promise too much.
 _NOT_USED_YET: Final = ("payments_redis_url", "payments_topic_prefix", "payments_trusted_proxies")
+
+
+#: What the facades' constructors take beside settings; `from_env` tells the two apart by these names.
+CONSTRUCTOR_OPTIONS: Final = ("store", "gateway", "http_client", "session_factory", "clock", "delivery", "runner")
 
 
 def utc_now() -> datetime:
@@ -64,6 +75,8 @@ class Core:
     status: Status
     processing: Processing
     intake: Intake | None
+    reconciliation: Reconciliation
+    verification: Verification
 
     async def create_checkout_session(self, request: CheckoutRequest, user_id: str | None = None) -> CheckoutSession:
         """See Checkout.open."""
@@ -88,6 +101,26 @@ class Core:
         """See Processing.run_due."""
         return await self.processing.run_due()
 
+    async def reconcile(
+        self,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        undelivered: bool = False,
+        objects: bool = True,
+        watch: Watch | None = None,
+    ) -> Reconciled:
+        """See Reconciliation.run."""
+        return await self.reconciliation.run(
+            since=since, until=until, undelivered=undelivered, objects=objects, watch=watch
+        )
+
+    async def verify(
+        self, *, since: datetime | None = None, until: datetime | None = None, watch: Watch | None = None
+    ) -> DriftReport:
+        """See Verification.run."""
+        return await self.verification.run(since=since, until=until, watch=watch)
+
     async def recent_events(self, limit: int) -> list[dict[str, Any]]:
         """The newest outgoing events, exactly as published, newest first."""
         return [json.loads(payload) for payload in await self.store.recent_events(limit)]
@@ -108,7 +141,15 @@ class Core:
 
 
 def compose(
-    settings: Settings, *, store: Store, gateway: Gateway, invoker: Invoker, waiter: Waiter, io: Io, clock: Clock
+    settings: Settings,
+    *,
+    store: Store,
+    gateway: Gateway,
+    invoker: Invoker,
+    crew: Crew,
+    policy: DeliveryPolicy,
+    io: Io,
+    clock: Clock,
 ) -> Core:
     """The flows over these adapters. Raises ConfigurationError for an adapter of the other world."""
     _check_world(io, store=store, gateway=gateway)
@@ -138,11 +179,26 @@ def compose(
         **mode,
     )
     settlement = Settlement(store, handlers, clock)
-    processing = Processing(store, routing, Gathering(gateway), settlement, clock, random.Random().random, **mode)  # noqa: S311 - jitter
+    jitter = random.Random().random  # noqa: S311 - spreads retries, guards nothing
+    processing = Processing(store, routing, Gathering(gateway), settlement, clock, jitter, crew, policy, **mode)
     has_secret = settings.stripe_webhook_secret is not None
-    intake = Intake(store, waiter, clock, settings.webhook_secrets()) if has_secret else None
-    status = Status(store, gateway, waiter, **mode)
-    return Core(settings, store, gateway, handlers, prices, checkout, status, processing, intake)
+    intake = Intake(store, crew, clock, settings.webhook_secrets()) if has_secret else None
+    status = Status(store, gateway, crew, **mode)
+    ours = Policy(settings.payments_app, settings.payments_foreign == "tell")
+    ground = Ground(store, gateway, crew, clock, ours, **mode)
+    return Core(
+        settings,
+        store,
+        gateway,
+        handlers,
+        prices,
+        checkout,
+        status,
+        processing,
+        intake,
+        Reconciliation(ground),
+        Verification(ground),
+    )
 
 
 def announce(settings: Settings) -> None:

@@ -12,10 +12,12 @@ import contextvars
 import logging
 import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
 
 from payments_core.errors import StoreUnavailable, frames_of
 
+T = TypeVar("T")
 _log = logging.getLogger("payments_core.runner")
 
 #: Work that other processes took in and left is found at the latest after this.
@@ -26,7 +28,7 @@ GRACE_S = 10.0
 
 
 class TaskRunner:
-    """Runs on the current event loop; also the flows' Waiter there."""
+    """Runs on the current event loop; also the flows' Crew there."""
 
     def __init__(self) -> None:
         self._work = asyncio.Event()
@@ -45,6 +47,21 @@ class TaskRunner:
         """See Waiter."""
         return time.monotonic()
 
+    @property
+    def is_leaving(self) -> bool:
+        """See Crew."""
+        return self._stopping
+
+    async def each(self, items: Sequence[T], work: Callable[[T], Awaitable[object]], *, hands: int) -> None:
+        """See Crew: as many tasks as hands take one item after another."""
+        waiting = iter(items)
+
+        async def hand() -> list[Exception]:
+            return [failure for item in waiting if (failure := await _failure_of(work(item))) is not None]
+
+        failed = await asyncio.gather(*(hand() for _ in range(min(hands, len(items)))))
+        _raise_first(failed)
+
     def start(self, run_due: Callable[[], Awaitable[int]], next_due_s: Callable[[], Awaitable[float | None]]) -> None:
         """Begin on the running loop, in an empty context: no request's trace covers the runner's work."""
         context = contextvars.Context()
@@ -53,18 +70,19 @@ class TaskRunner:
         self._stopping = False
         self._task = asyncio.get_running_loop().create_task(self._run(run_due, next_due_s), context=context)
 
-    async def stop(self) -> None:
-        """Let the event in hand end, within the grace period."""
-        self._stopping = True
-        self._work.set()
+    async def stop(self, grace_s: float = GRACE_S) -> None:
+        """Let what is in hand end, within the grace period; what is not done by then is cancelled."""
         task, self._task = self._task, None
         if task is None:
             return
-        _, late = await asyncio.wait([task], timeout=GRACE_S)
+        self._stopping = True
+        self._work.set()
+        _, late = await asyncio.wait([task], timeout=grace_s)
         if late:
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task
+        self._stopping = False
 
     async def _run(
         self, run_due: Callable[[], Awaitable[int]], next_due_s: Callable[[], Awaitable[float | None]]
@@ -81,7 +99,7 @@ class TaskRunner:
 
 
 class ThreadRunner:
-    """Runs on a thread of its own; also the flows' Waiter in the synchronous world."""
+    """Runs on a thread of its own; also the flows' Crew in the synchronous world."""
 
     def __init__(self) -> None:
         self._work = threading.Event()
@@ -100,6 +118,15 @@ class ThreadRunner:
         """See Waiter."""
         return time.monotonic()
 
+    @property
+    def is_leaving(self) -> bool:
+        """See Crew."""
+        return self._stopping
+
+    async def each(self, items: Sequence[T], work: Callable[[T], Awaitable[object]], *, hands: int) -> None:
+        """See Crew: one after another, whatever the number of hands."""
+        _raise_first([[failure for item in items if (failure := await _failure_of(work(item))) is not None]])
+
     def start(self, run_due: Callable[[], int], next_due_s: Callable[[], float | None]) -> None:
         """Begin on a daemon thread, which never keeps a process alive."""
         # A new event: after a fork the old one's lock may be held by a thread that is not in this process.
@@ -110,13 +137,16 @@ class ThreadRunner:
         )
         self._thread.start()
 
-    def stop(self) -> None:
-        """Let the event in hand end, within the grace period."""
+    def stop(self, grace_s: float = GRACE_S) -> None:
+        """Let what is in hand end, within the grace period; a thread cannot be cancelled, and ends with its process."""
+        thread, self._thread = self._thread, None
+        if thread is None:
+            return
         self._stopping = True
         self._work.set()
-        thread, self._thread = self._thread, None
-        if thread is not None and thread is not threading.current_thread():
-            thread.join(GRACE_S)
+        if thread is not threading.current_thread():
+            thread.join(grace_s)
+            self._stopping = thread.is_alive()
 
     def _run(self, run_due: Callable[[], int], next_due_s: Callable[[], float | None]) -> None:
         while not self._stopping:
@@ -132,6 +162,20 @@ class ThreadRunner:
 def idle_s(next_due_s: float | None) -> float:
     """How long to wait when nothing was due: until something is, and never so long that others' work lies about."""
     return IDLE_S if next_due_s is None else min(IDLE_S, max(next_due_s, 0.01))
+
+
+async def _failure_of(work: Awaitable[object]) -> Exception | None:
+    try:
+        await work
+    except Exception as failure:  # noqa: BLE001 - kept for when the others have ended
+        return failure
+    return None
+
+
+def _raise_first(failed: Sequence[Sequence[Exception]]) -> None:
+    first = next((failure for failures in failed for failure in failures), None)
+    if first is not None:
+        raise first
 
 
 def _report(trouble: Exception) -> float:

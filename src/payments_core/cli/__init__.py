@@ -25,7 +25,12 @@ class Entry(NamedTuple):
 
 
 COMMANDS: Final[dict[str, Entry]] = {
+    "analytics": Entry("payments_core.cli.analytics", "cli", "Success rate, revenue, declined attempts."),
     "db": Entry("payments_core.cli.db", "cli", "Create, upgrade or check the database schema."),
+    "events": Entry("payments_core.cli.events", "cli", "Look at received events, bring dead letters back."),
+    "worker": Entry("payments_core.cli.worker", "cli", "Handle received events, on any number of machines."),
+    "reconcile": Entry("payments_core.cli.reconcile", "cli", "Find at Stripe what no webhook told, and bring it in."),
+    "verify": Entry("payments_core.cli.verify", "cli", "Compare the payments with Stripe; exit 1 on any difference."),
     "sandbox": Entry("payments_core.cli.sandbox", "sandbox", "Run a local Stripe: no account, no network, no money."),
 }
 

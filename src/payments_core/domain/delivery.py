@@ -17,7 +17,7 @@ from datetime import datetime
 from enum import IntEnum
 from typing import Final
 
-from attrs import field, frozen
+from attrs import field, frozen, validators
 
 
 class InboxState(IntEnum):
@@ -36,6 +36,10 @@ BASE_DELAY_S: Final = 2
 DELAY_GROWTH: Final = 3
 MAX_DELAY_S: Final = 12 * 3600
 LEASE_S: Final = 30
+#: Events leased by one claim, and how many of them an event loop works at once. The second stays below the store's
+#: pool, so that requests find a connection while the runner is busy.
+CLAIM_LIMIT: Final = 20
+HANDS: Final = 8
 #: How long an event may wait for its cause (a payment intent for its session) before it acts alone.
 PARK_LIMIT_S: Final = 60
 PARK_STEP_S: Final = 3
@@ -73,6 +77,20 @@ class ClaimedEvent:
     account: str | None = None
     livemode: bool | None = None
     traceparent: str | None = None
+
+
+@frozen(kw_only=True)
+class DeliveryPolicy:
+    """How events are handled. `lease_s`: how long a worker may be silent before its event is taken over.
+
+    A lease shorter than what a handler waits for elsewhere makes work be done twice (its effects never: the fencing
+    token refuses the slower one).
+    """
+
+    lease_s: int = field(default=LEASE_S, validator=validators.ge(1))
+    max_attempts: int = field(default=MAX_ATTEMPTS, validator=validators.ge(1))
+    claim_limit: int = field(default=CLAIM_LIMIT, validator=validators.ge(1))
+    hands: int = field(default=HANDS, validator=validators.ge(1))
 
 
 def retry_delay_s(attempt: int, fraction: float) -> float:

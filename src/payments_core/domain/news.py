@@ -16,8 +16,15 @@ from attrs import frozen
 from .refs import Ref
 from .stripe_objects import Intent, Invoice, Session, read_intent, read_invoice, read_session
 
-#: Our own kind of event: the success page (or the reconciler) saw a session at Stripe that is paid and not settled.
+#: Our own kinds of events: the success page or a reconciliation saw at Stripe what no event had told.
 SESSION_OBSERVED: Final = "payments_core.session.observed"
+INTENT_OBSERVED: Final = "payments_core.payment_intent.observed"
+FAILURE_OBSERVED: Final = "payments_core.payment_intent.failure_observed"
+INVOICE_OBSERVED: Final = "payments_core.invoice.observed"
+#: These only bring news to payments; no raw handler is called for them.
+UNTOLD: Final = frozenset((SESSION_OBSERVED, INTENT_OBSERVED, FAILURE_OBSERVED, INVOICE_OBSERVED))
+#: Concerns no payment's state (refunds are none), and is for raw handlers.
+REFUND_OBSERVED: Final = "payments_core.refund.observed"
 
 
 class Claim(StrEnum):
@@ -54,13 +61,16 @@ _SESSION_CLAIMS: Final[Mapping[str, Claim]] = MappingProxyType(
 _INTENT_CLAIMS: Final[Mapping[str, Claim]] = MappingProxyType(
     {
         "payment_intent.succeeded": Claim.INTENT_SUCCEEDED,
+        INTENT_OBSERVED: Claim.INTENT_SUCCEEDED,
         "payment_intent.payment_failed": Claim.INTENT_FAILED,
+        FAILURE_OBSERVED: Claim.INTENT_FAILED,
     }
 )
 _INVOICE_CLAIMS: Final[Mapping[str, Claim]] = MappingProxyType(
     {
         "invoice.paid": Claim.INVOICE_PAID,
         "invoice.payment_succeeded": Claim.INVOICE_PAID,
+        INVOICE_OBSERVED: Claim.INVOICE_PAID,
     }
 )
 

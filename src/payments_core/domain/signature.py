@@ -27,6 +27,8 @@ MAX_HEADER_CHARS: Final = 4096
 MAX_SIGNATURES: Final = 16
 
 _TIMESTAMP = re.compile(r"[0-9]{1,12}")
+#: What Stripe sends on nearly every delivery: one timestamp, one signature.
+_PLAIN = re.compile(r"t=([0-9]{1,12}),v1=([0-9a-f]{64})")
 _HEX_DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
@@ -68,6 +70,9 @@ def parse_header(header: str | None) -> SignatureHeader:
     """The header's parts. Raises InvalidSignature for one that Stripe would not have sent."""
     if not header:
         raise InvalidSignature("there is no Stripe-Signature header")
+    plain = _PLAIN.fullmatch(header)
+    if plain is not None:
+        return SignatureHeader(plain[1], (plain[2],))
     if len(header) > MAX_HEADER_CHARS:
         raise InvalidSignature("the header is too long")
     if not header.isascii():

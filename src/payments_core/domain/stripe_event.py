@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from ..errors import MalformedEvent, MalformedJson
 from .checkout import APP_KEY, PAYMENT_ID_KEY
-from .envelope import envelope_of
+from .envelope import FAILURE_NOTICE, envelope_of
 from .events import StripeEvent
 from .strict_json import read_json
 
@@ -28,7 +28,9 @@ def read_event(body: bytes) -> StripeEvent:
     if not isinstance(document, dict):
         raise MalformedEvent("The signed body is not an object.")
     envelope = envelope_of(document)
-    data = cast("Mapping[str, Any]", document["data"])
+    # A thin event has no snapshot: it is its own object.
+    thin = envelope.type == FAILURE_NOTICE
+    data = cast("Mapping[str, Any]", {"object": document} if thin else document["data"])
     version, previous = document.get("api_version"), data.get("previous_attributes")
     return StripeEvent(
         id=envelope.event_id,

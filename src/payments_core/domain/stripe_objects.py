@@ -17,7 +17,7 @@ Document = Mapping[str, Any]
 
 @frozen
 class Session:
-    """A Checkout Session. Amounts are minor units of `currency`."""
+    """A Checkout Session. Amounts are minor units of `currency`; `created_s` is Unix seconds, as everywhere here."""
 
     id: str
     mode: str | None = None
@@ -34,6 +34,7 @@ class Session:
     metadata: Mapping[str, str] = field(factory=dict[str, str], repr=False)
     url: str | None = field(default=None, repr=False)
     client_secret: str | None = field(default=None, repr=False)
+    created_s: int | None = None
 
     @property
     def is_paid(self) -> bool:
@@ -69,14 +70,16 @@ class Intent:
     error: PaymentError | None = None
     email: str | None = field(default=None, repr=False)
     metadata: Mapping[str, str] = field(factory=dict[str, str], repr=False)
+    created_s: int | None = None
 
 
 @frozen
 class Charge:
-    """A Charge, for the address the payer gave to the card form."""
+    """A Charge: the address the payer gave to the card form, and when it was made (Unix seconds)."""
 
     id: str
     billing_email: str | None = field(default=None, repr=False)
+    created_s: int | None = None
 
 
 @frozen
@@ -102,6 +105,8 @@ class Invoice:
     payment_intent_id: str | None = None
     metadata: Mapping[str, str] = field(factory=dict[str, str], repr=False)
     lines: tuple[LineItem, ...] = ()
+    created_s: int | None = None
+    paid_s: int | None = None
 
     @property
     def is_of_subscription(self) -> bool:
@@ -127,6 +132,7 @@ def read_session(document: Document) -> Session:
         metadata=metadata(document),
         url=text(document, "url"),
         client_secret=text(document, "client_secret"),
+        created_s=number(document, "created"),
     )
 
 
@@ -147,6 +153,7 @@ def session_document(session: Session) -> dict[str, Any]:
         "customer_details": {"email": session.details_email},
         "customer_email": session.given_email,
         "metadata": dict(session.metadata),
+        "created": session.created_s,
     }
 
 
@@ -164,12 +171,38 @@ def read_intent(document: Document) -> Intent:
         error=_payment_error(error) if error else None,
         email=text(billing, "email") or text(document, "receipt_email"),
         metadata=metadata(document),
+        created_s=number(document, "created"),
     )
+
+
+def intent_document(intent: Intent) -> dict[str, Any]:
+    """The payment intent as Stripe would write it, for what `read_intent` reads; without its client secret."""
+    error = intent.error
+    return {
+        "id": intent.id,
+        "object": "payment_intent",
+        "status": intent.status,
+        "currency": intent.currency,
+        "amount": intent.amount,
+        "amount_received": intent.amount_received,
+        "latest_charge": intent.charge_id,
+        "last_payment_error": {
+            "type": error.type,
+            "code": error.code,
+            "decline_code": error.decline_code,
+            "charge": error.charge_id,
+        }
+        if error is not None
+        else None,
+        "receipt_email": intent.email,
+        "metadata": dict(intent.metadata),
+        "created": intent.created_s,
+    }
 
 
 def read_charge(document: Document) -> Charge:
     """A Charge from an API answer."""
-    return Charge(str(document["id"]), text(child(document, "billing_details"), "email"))
+    return Charge(str(document["id"]), text(child(document, "billing_details"), "email"), number(document, "created"))
 
 
 def read_invoice(document: Document) -> Invoice:
@@ -184,7 +217,25 @@ def read_invoice(document: Document) -> Invoice:
         payment_intent_id=reference(document, "payment_intent"),
         metadata=metadata(document),
         lines=tuple(read_line_item(line) for line in items(child(document, "lines"))),
+        created_s=number(document, "created"),
+        paid_s=number(child(document, "status_transitions"), "paid_at"),
     )
+
+
+def invoice_document(invoice: Invoice) -> dict[str, Any]:
+    """The invoice as Stripe would write it, without its lines: whoever acts on an invoice asks for it again."""
+    return {
+        "id": invoice.id,
+        "object": "invoice",
+        "status": invoice.status,
+        "currency": invoice.currency,
+        "total": invoice.total,
+        "billing_reason": invoice.billing_reason,
+        "customer_email": invoice.email,
+        "payment_intent": invoice.payment_intent_id,
+        "metadata": dict(invoice.metadata),
+        "created": invoice.created_s,
+    }
 
 
 def read_line_item(document: Document) -> LineItem:

@@ -12,20 +12,45 @@ from __future__ import annotations
 
 from .gateway import Gateway
 from .kinds import Clock, Handler, Io, NewId
-from .running import Invoker, Waiter
+from .reconciling import InboxEntry, Known, Selection, Sweeps, Watch
+from .records import (
+    DeadCount,
+    EventFilter,
+    EventPage,
+    EventRecord,
+    OutgoingRecord,
+    PaymentHistory,
+    Records,
+    TransitionRecord,
+)
+from .running import Crew, Invoker, Waiter
 from .store import OutboxRow, Store, StoreHealth, StoreTransaction, Transaction
 
 __all__ = [
     "Clock",
+    "Crew",
+    "DeadCount",
+    "EventFilter",
+    "EventPage",
+    "EventRecord",
     "Gateway",
     "Handler",
+    "InboxEntry",
     "Invoker",
     "Io",
+    "Known",
     "NewId",
     "OutboxRow",
+    "OutgoingRecord",
+    "PaymentHistory",
+    "Records",
+    "Selection",
     "Store",
     "StoreHealth",
     "StoreTransaction",
+    "Sweeps",
     "Transaction",
+    "TransitionRecord",
     "Waiter",
+    "Watch",
 ]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
-from typing import Protocol, runtime_checkable
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol, TypeVar, runtime_checkable
 
 from .kinds import Handler
+
+T = TypeVar("T")
 
 
 @runtime_checkable
@@ -43,4 +45,22 @@ class Waiter(Protocol):
 
     def monotonic_s(self) -> float:
         """Seconds on a clock that never goes back."""
+        ...
+
+
+class Crew(Waiter, Protocol):
+    """Works through what a claim leased, as its world can.
+
+    - `each` runs `work` on every item and returns when all have ended: one after another in the blocking world, `hands`
+      at once on a loop. One that raises does not keep the others from ending; the first error is raised then.
+    - `is_leaving` becomes true when the process is to stop: what has not begun by then is given back.
+    """
+
+    @property
+    def is_leaving(self) -> bool:
+        """Whether the process is about to stop."""
+        ...
+
+    async def each(self, items: Sequence[T], work: Callable[[T], Awaitable[object]], *, hands: int) -> None:
+        """Work on every item."""
         ...

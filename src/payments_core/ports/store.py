@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Any, Protocol
@@ -14,6 +14,8 @@ from ..domain.payment import Payment
 from ..domain.refs import Ref
 from ..domain.stripe_objects import Session
 from .kinds import Io
+from .reconciling import Sweeps
+from .records import Records
 
 
 class Transaction(Protocol):
@@ -134,6 +136,21 @@ class Store(Protocol):
         """Whether its methods block the thread or suspend on the loop."""
         ...
 
+    @property
+    def writers(self) -> int:
+        """How many transactions it lets write at once: 1 for an embedded file."""
+        ...
+
+    @property
+    def records(self) -> Records:
+        """What an operator may look at and do; see Records."""
+        ...
+
+    @property
+    def sweeps(self) -> Sweeps:
+        """What a reconciliation looks up and remembers; see Sweeps."""
+        ...
+
     async def prepare(self) -> None:
         """Make ready: check that the schema is there, and create it in an embedded SQLite file.
 
@@ -151,6 +168,10 @@ class Store(Protocol):
 
     async def opened(self, payment_id: str, session: Session) -> None:
         """Save the session that Stripe made for the payment, with its reference, durable on return."""
+        ...
+
+    async def payments(self, payment_ids: Sequence[str]) -> Mapping[str, Payment]:
+        """The payments of those ids, by id; unknown ones are left out."""
         ...
 
     async def payment(self, payment_id: str) -> Payment | None:
@@ -175,6 +196,10 @@ class Store(Protocol):
 
     async def assign_lane(self, claimed: ClaimedEvent, payment_id: str) -> bool:
         """Put a leased event into the lane of its payment."""
+        ...
+
+    async def assign_lanes(self, assignments: Sequence[tuple[ClaimedEvent, str]]) -> bool:
+        """`assign_lane` for events of different lanes in one commit: all of them, or none and False."""
         ...
 
     async def let_go(self, claimed: ClaimedEvent, *, delay_s: float, reason: str, counted: bool, parked: bool) -> bool:

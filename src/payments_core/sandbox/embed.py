@@ -13,14 +13,15 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
-from . import deliveries, page, payments, render
+from . import deliveries, page, payments, refunds, render
 from .api import Api, ApiReply, ApiRequest, Opened
 from .cards import Attempt, CardFields, read
 from .deliveries import Post
 from .dispatch import Sender, SendFailed, send
 from .errors import JsonObject, StripeRefusal
+from .form import Tree
 from .ids import RandomIds
-from .params import absolute_url
+from .params import Params, absolute_url
 from .records import Buyer, Charge, Delivery, Endpoint, Session
 from .state import Context, State
 
@@ -103,6 +104,26 @@ class Sandbox:
         if charge is None or charge.decline is None:
             raise ValueError("this session was paid: the card is not one that declines, or the total is zero")
         return self._do(lambda context: render.charge(context, charge))
+
+    def refund(self, payment_intent: str, amount_minor: int | None = None) -> JsonObject:
+        """Give back what a payment intent took, or a part of it. Returns the refund.
+
+        Raises StripeRefusal where there is nothing, or not so much, to give back.
+        """
+        wanted: Tree = {"payment_intent": payment_intent}
+        if amount_minor is not None:
+            wanted["amount"] = str(amount_minor)
+        return self._do(lambda context: render.refund(refunds.create(context, Params(wanted))))
+
+    def lose_event(self, event_id: str) -> None:
+        """Forget an event and its deliveries, as if Stripe had never made it."""
+
+        def work(context: Context) -> None:
+            for delivery in deliveries.of_event(context.state, event_id):
+                context.state.deliveries.drop(delivery.id)
+            context.state.events.drop(event_id)
+
+        self._do(work)
 
     def expire(self, session_id: str) -> JsonObject:
         """End an open session, as its time running out would. Returns it."""

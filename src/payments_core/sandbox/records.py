@@ -176,6 +176,21 @@ class Charge:
     payment_method: str
     intent_data: IntentData
     decline: Decline | None = None
+    refunded_minor: int = 0
+
+
+@frozen
+class Refund:
+    """Money given back of one charge."""
+
+    id: str
+    created: int
+    amount_minor: int
+    currency: str
+    charge: str
+    payment_intent: str
+    reason: str | None = None
+    metadata: Metadata = Factory(dict[str, str])
 
 
 @frozen

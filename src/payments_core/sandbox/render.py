@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .deliveries import pending_webhooks
 from .errors import JsonObject, invalid
-from .records import Charge, Event, LineItem, PaymentIntent, Session
+from .records import Charge, Event, LineItem, PaymentIntent, Refund, Session
 from .shapes import account as account_shapes
 from .shapes import catalogue as catalogue_shapes
 from .shapes import checkout as checkout_shapes
@@ -26,6 +26,14 @@ _REFERENCES = {
     },
     "payment_intent": {"customer", "latest_charge", "payment_method", "review"},
     "charge": {"balance_transaction", "customer", "payment_intent", "review"},
+    "refund": {
+        "balance_transaction",
+        "charge",
+        "failure_balance_transaction",
+        "payment_intent",
+        "source_transfer_reversal",
+        "transfer_reversal",
+    },
     "price": {"product"},
     "product": {"default_price", "tax_code"},
 }
@@ -64,6 +72,11 @@ def payment_intent(context: Context, record: PaymentIntent) -> JsonObject:
 def charge(context: Context, record: Charge) -> JsonObject:
     """A charge on the wire."""
     return payment_shapes.charge(record, context.state.methods.need(record.payment_method))
+
+
+def refund(record: Refund) -> JsonObject:
+    """A refund on the wire."""
+    return payment_shapes.refund(record)
 
 
 def event(context: Context, record: Event) -> JsonObject:

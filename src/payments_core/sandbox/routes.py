@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
-from . import catalogue, checkout, deliveries, endpoints, payments, render
+from . import catalogue, checkout, deliveries, endpoints, payments, refunds, render
 from .errors import JsonObject, invalid, no_such, not_implemented
 from .listing import PAGING, created_filter, page
 from .params import Params
@@ -202,6 +202,48 @@ def list_charges(context: Context, params: Params, _: str) -> JsonObject:
     return page(found, params, "/v1/charges", lambda charge: render.charge(context, charge))
 
 
+def create_refund(context: Context, params: Params, _: str) -> JsonObject:
+    """`POST /v1/refunds`."""
+    return render.refund(refunds.create(context, params))
+
+
+def retrieve_refund(context: Context, params: Params, refund_id: str) -> JsonObject:
+    """`GET /v1/refunds/{id}`."""
+    params.only()
+    return render.refund(context.state.refunds.need(refund_id, "refund"))
+
+
+def list_refunds(context: Context, params: Params, _: str) -> JsonObject:
+    """`GET /v1/refunds`."""
+    params.only(*PAGING, "charge", "created", "payment_intent")
+    charge, intent, inside = params.text("charge"), params.text("payment_intent"), created_filter(params)
+    found = [
+        refund
+        for refund in context.state.refunds.newest()
+        if inside(refund)
+        and (charge is None or refund.charge == charge)
+        and (intent is None or refund.payment_intent == intent)
+    ]
+    return page(found, params, "/v1/refunds", render.refund)
+
+
+def list_invoices(context: Context, params: Params, _: str) -> JsonObject:
+    """`GET /v1/invoices`: truly empty, since the sandbox makes none."""
+    params.only(
+        *PAGING, "collection_method", "created", "due_date", "status", "subscription",
+        elsewhere=("customer", "customer_account"),
+    )  # fmt: skip
+    params.choice("status", ("draft", "open", "paid", "uncollectible", "void"))
+    created_filter(params)
+    nothing: list[Event] = []
+    return page(nothing, params, "/v1/invoices", lambda record: {})
+
+
+def retrieve_invoice(context: Context, params: Params, invoice_id: str) -> JsonObject:
+    """`GET /v1/invoices/{id}`: there is none."""
+    raise no_such("invoice", invoice_id, "invoice")
+
+
 def retrieve_method(context: Context, params: Params, method_id: str) -> JsonObject:
     """`GET /v1/payment_methods/{id}`."""
     params.only()
@@ -296,12 +338,12 @@ def retrieve_account(context: Context, params: Params, _: str) -> JsonObject:
 
 
 def retrieve_balance(context: Context, params: Params, _: str) -> JsonObject:
-    """`GET /v1/balance`: the sum of what was paid, per currency."""
+    """`GET /v1/balance`: the sum of what was paid and not given back, per currency."""
     params.only()
     pending: dict[str, int] = {}
     for charge in context.state.charges:
         if charge.decline is None:
-            pending[charge.currency] = pending.get(charge.currency, 0) + charge.amount_minor
+            pending[charge.currency] = pending.get(charge.currency, 0) + charge.amount_minor - charge.refunded_minor
     return account_shapes.balance(pending)
 
 
@@ -328,6 +370,11 @@ ROUTES: Mapping[tuple[str, str], Handler] = {
     ("GET", "/v1/payment_intents/{}"): retrieve_intent,
     ("GET", "/v1/charges"): list_charges,
     ("GET", "/v1/charges/{}"): retrieve_charge,
+    ("POST", "/v1/refunds"): create_refund,
+    ("GET", "/v1/refunds"): list_refunds,
+    ("GET", "/v1/refunds/{}"): retrieve_refund,
+    ("GET", "/v1/invoices"): list_invoices,
+    ("GET", "/v1/invoices/{}"): retrieve_invoice,
     ("GET", "/v1/payment_methods/{}"): retrieve_method,
     ("GET", "/v1/invoice_payments"): list_invoice_payments,
     ("GET", "/v1/events"): list_events,

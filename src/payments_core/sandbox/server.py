@@ -27,7 +27,8 @@ class PortInUse(Exception):
 def bind(host: str, port: int) -> socket.socket:
     """A listening socket; port 0 takes any free one. Raises PortInUse."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    # By its number: asyncio sets TCP_NODELAY only on sockets that say they are TCP, and small replies would wait.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))

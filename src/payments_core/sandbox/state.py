@@ -24,6 +24,7 @@ from .records import (
     PaymentMethod,
     Price,
     Product,
+    Refund,
     Session,
 )
 
@@ -94,6 +95,7 @@ class State:
     sessions: Collection[Session] = Factory(lambda: Collection[Session]("checkout.session"))
     intents: Collection[PaymentIntent] = Factory(lambda: Collection[PaymentIntent]("payment_intent"))
     charges: Collection[Charge] = Factory(lambda: Collection[Charge]("charge"))
+    refunds: Collection[Refund] = Factory(lambda: Collection[Refund]("refund"))
     methods: Collection[PaymentMethod] = Factory(lambda: Collection[PaymentMethod]("PaymentMethod"))
     events: Collection[Event] = Factory(lambda: Collection[Event]("event"))
     endpoints: Collection[Endpoint] = Factory(lambda: Collection[Endpoint]("webhook endpoint"))

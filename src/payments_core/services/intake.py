@@ -35,7 +35,7 @@ class Intake:
         except InvalidSignature as refused:
             _log.warning("Webhook refused", extra={"cause": refused.cause})
             raise
-        event = _received(body, traceparent)
+        event = received_event(body, traceparent)
         if event.unreadable is not None:
             _log.error("Webhook cannot be read", extra={"eventId": event.event_id, "cause": event.unreadable})
         is_new = await self.store.receive(event)
@@ -43,8 +43,8 @@ class Intake:
         return is_new
 
 
-def _received(body: bytes, traceparent: str | None) -> ReceivedEvent:
-    """The row for a signed body; one of a shape we cannot read is kept under its digest and reported."""
+def received_event(body: bytes, traceparent: str | None = None) -> ReceivedEvent:
+    """The row for an authentic body; one of a shape we cannot read is kept under its digest and reported."""
     try:
         envelope = read_envelope(body)
     except MalformedEvent as unreadable:

@@ -9,16 +9,20 @@ from __future__ import annotations
 import logging
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from enum import StrEnum
 
 from attrs import frozen
 
-from ..domain.delivery import LEASE_S, ClaimedEvent, is_exhausted, retry_delay_s
+from ..domain.checkout import PAYMENT_ID_KEY
+from ..domain.delivery import ClaimedEvent, DeliveryPolicy, is_exhausted, retry_delay_s
 from ..domain.news import read_news
+from ..domain.payment import Payment
 from ..domain.stripe_event import mode_problem, read_event
 from ..errors import MalformedEvent, PaymentsError, frames_of
-from ..ports import Clock, Store
+from ..ports import Clock, Crew, Store
 from .gathering import Gathering, NotYet
+from .lanes import Lanes
 from .routing import Routing
 from .settlement import LeaseLost, Settlement
 
@@ -26,6 +30,8 @@ _log = logging.getLogger("payments_core.inbox")
 
 #: An event whose lane is busy comes back this soon; it has used up no attempt.
 _LANE_BUSY_S = 0.2
+#: What has not begun when this share of its lease is over is given back, rather than begun too late to be completed.
+_BEGIN_WITHIN = 0.5
 
 
 class Outcome(StrEnum):
@@ -48,20 +54,33 @@ class Processing:
     settlement: Settlement
     clock: Clock
     random: Callable[[], float]
+    crew: Crew
+    policy: DeliveryPolicy
     livemode: bool
     account: str | None
 
-    async def run_due(self, *, limit: int = 20) -> int:
-        """Claim what is due, at most `limit` events, and handle each; how many were claimed."""
-        claims = await self.store.claim(limit=limit, lease_s=LEASE_S)
-        for claimed in claims:
-            await self.process(claimed)
+    async def run_due(self) -> int:
+        """Claim what is due, a few events at a time, and handle each; how many were claimed."""
+        claims = await self.store.claim(limit=self.policy.claim_limit, lease_s=self.policy.lease_s)
+        begin_by_s = self.crew.monotonic_s() + self.policy.lease_s * _BEGIN_WITHIN
+        laned = await Lanes(self.store).assign(claims)
+
+        async def handle(claimed: ClaimedEvent) -> None:
+            if self.crew.is_leaving or self.crew.monotonic_s() > begin_by_s:
+                await self._give_back(claimed, "its worker had no time left to begin it")
+            else:
+                await self.process(claimed, laned.get(claimed.seq))
+
+        await self.crew.each(claims, handle, hands=min(self.policy.hands, self.store.writers))
         return len(claims)
 
-    async def process(self, claimed: ClaimedEvent) -> Outcome:
-        """Handle one leased event. Raises StoreUnavailable only when even giving it back failed (its lease expires)."""
+    async def process(self, claimed: ClaimedEvent, laned: Payment | None = None) -> Outcome:
+        """Handle one leased event, in the lane of `laned` already where that is given.
+
+        Raises StoreUnavailable only when even giving it back failed (its lease expires).
+        """
         try:
-            return await self._handle(claimed)
+            return await self._handle(claimed, laned)
         except LeaseLost:
             _log.warning("Lease lost", extra={"eventId": claimed.event_id, "attempt": claimed.attempt})
             return Outcome.LOST
@@ -72,8 +91,12 @@ class Processing:
             return await self._bury(claimed, str(unreadable))
         except Exception as failure:  # noqa: BLE001 - a developer's handler may raise anything; nothing is forgotten
             return await self._failed(claimed, failure)
+        except BaseException:  # cancelled: the process ends before the handler does
+            with suppress(PaymentsError):
+                await self._give_back(claimed, "its worker was stopped while it was handled")
+            raise
 
-    async def _handle(self, claimed: ClaimedEvent) -> Outcome:
+    async def _handle(self, claimed: ClaimedEvent, laned: Payment | None) -> Outcome:
         event = read_event(claimed.body)
         problem = mode_problem(event, livemode=self.livemode, account=self.account)
         if problem is not None:
@@ -85,13 +108,14 @@ class Processing:
         if news is None:
             await self.settlement.apply(claimed, event, lane=None, evidence=None)
             return Outcome.DONE
-        payment = await self.routing.route(news)
+        in_lane = laned is not None and news.subject.metadata.get(PAYMENT_ID_KEY) == laned.payment_id
+        payment = laned if in_lane else await self.routing.route(news)
         if payment is None:
             await self.settlement.ignore(claimed)
             return Outcome.DONE
-        if claimed.lane is None and not await self.store.assign_lane(claimed, payment.payment_id):
-            reason = "another event of the payment is being handled"
-            await self.store.let_go(claimed, delay_s=_LANE_BUSY_S, reason=reason, counted=False, parked=False)
+        is_new_here = not in_lane and (claimed.lane is None or laned is not None)
+        if is_new_here and not await self.store.assign_lane(claimed, payment.payment_id):
+            await self._give_back(claimed, "another event of the payment is being handled", _LANE_BUSY_S)
             return Outcome.AGAIN
         evidence = await self.gathering.gather(
             news, payment, event_id=event.id, age_s=(self.clock() - claimed.received_at).total_seconds()
@@ -99,9 +123,13 @@ class Processing:
         await self.settlement.apply(claimed, event, lane=payment.payment_id, evidence=evidence)
         return Outcome.DONE
 
+    async def _give_back(self, claimed: ClaimedEvent, reason: str, delay_s: float = 0) -> None:
+        """As if it had not been claimed: no attempt is used up."""
+        await self.store.let_go(claimed, delay_s=delay_s, reason=reason, counted=False, parked=False)
+
     async def _failed(self, claimed: ClaimedEvent, failure: Exception) -> Outcome:
         reason = _reason(failure)
-        if is_exhausted(claimed.attempt):
+        if is_exhausted(claimed.attempt, max_attempts=self.policy.max_attempts):
             return await self._bury(claimed, reason)
         delay_s = retry_delay_s(claimed.attempt, self.random())
         facts: dict[str, object] = {

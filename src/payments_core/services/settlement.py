@@ -15,7 +15,7 @@ from attrs import frozen
 from ..domain.delivery import ClaimedEvent
 from ..domain.events import DomainEvent, PaymentFailed, PaymentSuccessful, StripeEvent, as_published, fact_id
 from ..domain.evidence import Evidence, advanced, compose, keyed, linked
-from ..domain.news import SESSION_OBSERVED
+from ..domain.news import UNTOLD
 from ..domain.payment import Payment, next_step
 from ..ports import Clock, OutboxRow, Store, StoreTransaction
 from .handlers import Handlers
@@ -51,7 +51,7 @@ class Settlement:
                 fact = await self._advance(tx, await tx.lock_payment(lane), evidence, claimed, event)
             if fact is not None:
                 await self.handlers.run(fact, tx.handle)
-            if event.type != SESSION_OBSERVED:
+            if event.type not in UNTOLD:
                 await self.handlers.run(event, tx.handle)
             await tx.flush()
         if fact is not None:

@@ -7,16 +7,13 @@ way. A handler that fails is the inbox's business, not the buyer's.
 
 from __future__ import annotations
 
-import json
-
 from attrs import frozen
 
 from ..domain.cart import SessionStatus
-from ..domain.delivery import ReceivedEvent
-from ..domain.news import SESSION_OBSERVED
+from ..domain.observations import of_session
 from ..domain.payment import Payment, PaymentState
 from ..domain.refs import Ref
-from ..domain.stripe_objects import Session, session_document
+from ..domain.stripe_objects import Session
 from ..errors import SessionNotFound
 from ..money import Money
 from ..ports import Gateway, Store, Waiter
@@ -54,17 +51,7 @@ class Status:
 
     async def _settle(self, payment: Payment, session: Session) -> None:
         """Put the observation into the inbox, once, and wait until the payment is settled or the time is up."""
-        event_id = f"observed_{session.id}"
-        document = {
-            "id": event_id,
-            "type": SESSION_OBSERVED,
-            "livemode": self.livemode,
-            "data": {"object": session_document(session)},
-        }
-        body = json.dumps(document).encode()
-        await self.store.receive(
-            ReceivedEvent(event_id, SESSION_OBSERVED, body, account=self.account, livemode=self.livemode)
-        )
+        await self.store.receive(of_session(session).received(account=self.account, livemode=self.livemode))
         self.waiter.nudge()
         deadline_s = self.waiter.monotonic_s() + WAIT_S
         pause_s = _FIRST_PAUSE_S

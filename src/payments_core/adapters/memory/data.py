@@ -86,6 +86,7 @@ class Data:
 
     payments: dict[str, Payment] = field(factory=dict[str, Payment])
     refs: dict[RefKey, str] = field(factory=dict[RefKey, str])
+    sweeps: dict[str, datetime] = field(factory=dict[str, datetime])
     transitions: dict[tuple[str, str, str], Recorded] = field(factory=dict[tuple[str, str, str], Recorded])
     outbox: list[Outgoing] = field(factory=list[Outgoing])
     inbox: dict[int, InboxEvent] = field(factory=dict[int, InboxEvent])

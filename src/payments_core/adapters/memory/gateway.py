@@ -6,12 +6,13 @@ a session is paid when the test says so (`change_session`). A Stripe that behave
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from attrs import field, frozen
 
+from payments_core.domain.listing import Page, Span
 from payments_core.domain.price_objects import catalog_price, is_recurring, price_of_product
 from payments_core.domain.pricing import CatalogPrice
 from payments_core.domain.stripe_objects import (
@@ -34,7 +35,10 @@ from payments_core.domain.stripe_objects import (
 from payments_core.errors import StripeError, StripeObjectMissing
 from payments_core.ports import Io
 
-_KINDS: Final = ("session", "intent", "charge", "invoice", "price", "product")
+T = TypeVar("T")
+
+_KINDS: Final = ("session", "intent", "charge", "invoice", "refund", "event", "notice", "price", "product")
+_PAGE: Final = 100
 
 
 @frozen
@@ -68,6 +72,7 @@ class MemoryGateway:
         self._objects: dict[str, dict[str, Document]] = {kind: {} for kind in _KINDS}
         self._lines: dict[str, list[Document]] = {}
         self._payers: list[tuple[str, str]] = []
+        self._undelivered: set[str] = set()
         self._faults: list[tuple[str | None, Exception]] = []
 
     @property
@@ -99,6 +104,21 @@ class MemoryGateway:
         """An Invoice with its lines in `lines.data`; `paid_by` are the payment intents of its invoice payments."""
         invoice_id = self._put("invoice", document)
         self._payers += [(invoice_id, intent) for intent in paid_by if (invoice_id, intent) not in self._payers]
+
+    def put_refund(self, document: Document) -> None:
+        """A Refund."""
+        self._put("refund", document)
+
+    def put_event(self, document: Document, *, delivered: bool = True) -> None:
+        """An Event that Stripe lists; `delivered` says whether every endpoint has taken it."""
+        self._undelivered.discard(str(document["id"]))
+        if not delivered:
+            self._undelivered.add(str(document["id"]))
+        self._put("event", document)
+
+    def put_notice(self, document: Document) -> None:
+        """A thin event which tells that an event could not be made."""
+        self._put("notice", document)
 
     def put_product(self, document: Document) -> None:
         """A Product; `default_price` names a price that was put in as well."""
@@ -172,6 +192,43 @@ class MemoryGateway:
         self._called("intents_of_invoice", invoice_id)
         return [intent for invoice, intent in self._payers if invoice == invoice_id]
 
+    async def events(self, span: Span, *, after: str | None = None, undelivered: bool = False) -> Page[Document]:
+        """See Gateway."""
+        self._called("events", *((after,) if after else ()))
+        found = [one for one in self._made_in("event", span) if not undelivered or one["id"] in self._undelivered]
+        return _page(found, after, deepcopy)
+
+    async def sessions(self, span: Span, *, after: str | None = None) -> Page[Session]:
+        """See Gateway."""
+        self._called("sessions", *((after,) if after else ()))
+        return _page(self._made_in("session", span), after, read_session)
+
+    async def intents(self, span: Span, *, after: str | None = None) -> Page[Intent]:
+        """See Gateway."""
+        self._called("intents", *((after,) if after else ()))
+        return _page(self._made_in("intent", span), after, read_intent)
+
+    async def invoices(self, span: Span, *, after: str | None = None) -> Page[Invoice]:
+        """See Gateway."""
+        self._called("invoices", *((after,) if after else ()))
+        paid = [one for one in self._made_in("invoice", span) if text(one, "status") == "paid"]
+        return _page(paid, after, read_invoice)
+
+    async def refunds(self, span: Span, *, after: str | None = None) -> Page[Document]:
+        """See Gateway."""
+        self._called("refunds", *((after,) if after else ()))
+        return _page(self._made_in("refund", span), after, deepcopy)
+
+    async def refund(self, refund_id: str) -> Document:
+        """See Gateway."""
+        self._called("refund", refund_id)
+        return deepcopy(self._need("refund", refund_id))
+
+    async def failure_notice(self, event_id: str) -> Document:
+        """See Gateway."""
+        self._called("failure_notice", event_id)
+        return deepcopy(self._need("notice", event_id))
+
     async def catalogue(self, references: Sequence[str]) -> Mapping[str, CatalogPrice]:
         """See Gateway."""
         self._called("catalogue", *references)
@@ -199,6 +256,16 @@ class MemoryGateway:
         if found is None:
             raise StripeObjectMissing("No such object was put into the memory gateway.", "resource_missing")
         return found
+
+    def _made_in(self, kind: str, span: Span) -> list[Document]:
+        """The newest first; one that does not say when it was made was made in no span."""
+        made = sorted(
+            ((number(one, "created"), place) for place, one in enumerate(self._objects[kind].values())),
+            key=lambda pair: (pair[0] or 0, pair[1]),
+            reverse=True,
+        )
+        documents = list(self._objects[kind].values())
+        return [documents[at] for created, at in made if created and span.since_s <= created < span.until_s]
 
     def _opened(self, params: Mapping[str, Any], session_id: str) -> Document:
         lines = [self._line(item) for item in params.get("line_items", ())]
@@ -255,6 +322,14 @@ class MemoryGateway:
         of_it = (one for one in self._objects["price"].values() if reference(one, "product") == product["id"])
         candidates = [one for one in map(_ordinary, of_it) if one["active"] is True and not is_recurring(one)]
         return price_of_product(_ordinary(product), candidates)
+
+
+def _page(found: Sequence[Document], after: str | None, read: Callable[[Document], T]) -> Page[T]:
+    start = next((at + 1 for at, one in enumerate(found) if one["id"] == after), 0)
+    shown = found[start : start + _PAGE]
+    last: Document = shown[-1] if shown else {}
+    more = len(found) > start + _PAGE
+    return Page(tuple(read(one) for one in shown), more, text(last, "id"), number(last, "created"))
 
 
 def _ordinary(document: Document) -> Document:

@@ -7,7 +7,7 @@ task's payment waits for it on the loop.
 from __future__ import annotations
 
 import threading
-from collections.abc import AsyncGenerator, Generator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
 
@@ -15,13 +15,15 @@ import attrs
 
 from payments_core.adapters.memory.data import Data, RefKey
 from payments_core.adapters.memory.locks import RowLocks
+from payments_core.adapters.memory.records import MemoryRecords
+from payments_core.adapters.memory.sweeps import MemorySweeps
 from payments_core.adapters.memory.transaction import MemoryTransaction
 from payments_core.domain.delivery import ClaimedEvent, InboxState, ReceivedEvent
 from payments_core.domain.payment import Payment
 from payments_core.domain.refs import Ref
 from payments_core.domain.stripe_objects import Session
 from payments_core.errors import StoreUnavailable
-from payments_core.ports import Clock, Io, StoreHealth, StoreTransaction
+from payments_core.ports import Clock, Io, Records, StoreHealth, StoreTransaction, Sweeps
 
 
 def _utc_now() -> datetime:
@@ -56,6 +58,21 @@ class MemoryStore:
         """See Store."""
         return self._io
 
+    @property
+    def writers(self) -> int:
+        """See Store: a transaction waits for another's payment only."""
+        return 64
+
+    @property
+    def records(self) -> Records:
+        """See Store."""
+        return MemoryRecords(self._open, self._clock)
+
+    @property
+    def sweeps(self) -> Sweeps:
+        """See Store."""
+        return MemorySweeps(self._open)
+
     async def prepare(self) -> None:
         """Open again what was closed; nothing else is needed."""
         self._closed = False
@@ -83,6 +100,11 @@ class MemoryStore:
             )
             await tx.save_payment(merged)
             await tx.add_refs(payment_id, list(_refs_of(session)))
+
+    async def payments(self, payment_ids: Sequence[str]) -> Mapping[str, Payment]:
+        """See Store."""
+        with self._open() as data:
+            return {name: data.payments[name] for name in payment_ids if name in data.payments}
 
     async def payment(self, payment_id: str) -> Payment | None:
         """See Store."""
@@ -120,6 +142,14 @@ class MemoryStore:
         with self._open() as data:
             event = data.held_by(claimed)
             return event is not None and data.route(event, payment_id)
+
+    async def assign_lanes(self, assignments: Sequence[tuple[ClaimedEvent, str]]) -> bool:
+        """See Store."""
+        with self._open() as data:
+            held = [(data.held_by(claimed), payment_id) for claimed, payment_id in assignments]
+            if any(event is None or data.leased.get(lane, event.seq) != event.seq for event, lane in held):
+                return False
+            return all(event is not None and data.route(event, lane) for event, lane in held)
 
     async def let_go(self, claimed: ClaimedEvent, *, delay_s: float, reason: str, counted: bool, parked: bool) -> bool:
         """See Store."""

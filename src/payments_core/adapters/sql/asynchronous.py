@@ -20,8 +20,10 @@ from payments_core.adapters.sql.connector import Link, Parameters
 from payments_core.adapters.sql.engines import WRITES
 from payments_core.adapters.sql.faults import translated, translated_at_commit
 from payments_core.adapters.sql.handle import AsyncHandle, LibraryHandle, SessionFactory
+from payments_core.adapters.sql.intake import Row as Received
 from payments_core.adapters.sql.processes import AsyncEngines
-from payments_core.ports import Io
+from payments_core.adapters.sql.receivers import AsyncReceiver
+from payments_core.ports import Clock, Io
 
 T = TypeVar("T")
 
@@ -46,8 +48,9 @@ class AsyncLink:
 class AsyncConnector:
     """Opens transactions from this loop's pool."""
 
-    def __init__(self, engines: AsyncEngines, session_factory: SessionFactory | None) -> None:
+    def __init__(self, engines: AsyncEngines, session_factory: SessionFactory | None, clock: Clock) -> None:
         self._engines = engines
+        self._receiver = AsyncReceiver(engines, clock)
         self._session_factory = session_factory
 
     @property
@@ -59,6 +62,11 @@ class AsyncConnector:
     def url(self) -> URL:
         """See Connector."""
         return self._engines.url
+
+    @property
+    def connections(self) -> int:
+        """See Connector."""
+        return self._engines.limits.connections
 
     @asynccontextmanager
     async def transaction(self, *, writes: bool = True) -> AsyncGenerator[Link]:
@@ -79,6 +87,10 @@ class AsyncConnector:
             raise
         await _give_back(connection)
 
+    async def receive(self, row: Received) -> bool:
+        """See Connector."""
+        return await self._receiver.receive(row)
+
     async def offload(self, work: Callable[[], T]) -> T:
         """See Connector: a thread does it."""
         return await asyncio.to_thread(work)
@@ -89,6 +101,7 @@ class AsyncConnector:
 
     async def close(self) -> None:
         """See Connector."""
+        await self._receiver.close()
         await self._engines.close()
 
 

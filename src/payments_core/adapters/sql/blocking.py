@@ -14,8 +14,10 @@ from payments_core.adapters.sql.connector import Link, Parameters
 from payments_core.adapters.sql.engines import WRITES
 from payments_core.adapters.sql.faults import translated, translated_at_commit
 from payments_core.adapters.sql.handle import BlockingHandle, LibraryHandle, SessionFactory
+from payments_core.adapters.sql.intake import Row as Received
 from payments_core.adapters.sql.processes import BlockingEngines
-from payments_core.ports import Io
+from payments_core.adapters.sql.receivers import BlockingReceiver
+from payments_core.ports import Clock, Io
 
 T = TypeVar("T")
 
@@ -40,8 +42,9 @@ class BlockingLink:
 class BlockingConnector:
     """Opens transactions from this process's pool."""
 
-    def __init__(self, engines: BlockingEngines, session_factory: SessionFactory | None) -> None:
+    def __init__(self, engines: BlockingEngines, session_factory: SessionFactory | None, clock: Clock) -> None:
         self._engines = engines
+        self._receiver = BlockingReceiver(engines, clock)
         self._session_factory = session_factory
 
     @property
@@ -53,6 +56,11 @@ class BlockingConnector:
     def url(self) -> URL:
         """See Connector."""
         return self._engines.url
+
+    @property
+    def connections(self) -> int:
+        """See Connector."""
+        return self._engines.limits.connections
 
     @asynccontextmanager
     async def transaction(self, *, writes: bool = True) -> AsyncGenerator[Link]:
@@ -77,6 +85,10 @@ class BlockingConnector:
             with suppress(SQLAlchemyError, OSError):
                 connection.close()
 
+    async def receive(self, row: Received) -> bool:
+        """See Connector."""
+        return self._receiver.receive(row)
+
     async def offload(self, work: Callable[[], T]) -> T:
         """See Connector: there is no loop to keep free."""
         return work()
@@ -87,4 +99,5 @@ class BlockingConnector:
 
     async def close(self) -> None:
         """See Connector."""
+        self._receiver.close()
         self._engines.close()

@@ -16,6 +16,7 @@ from sqlalchemy.engine import URL
 
 from payments_core.adapters.sql.faults import translated
 from payments_core.adapters.sql.handle import LibraryHandle
+from payments_core.adapters.sql.intake import Row as Received
 from payments_core.ports import Io
 
 Parameters: TypeAlias = Mapping[str, Any] | Sequence[Mapping[str, Any]] | None
@@ -48,8 +49,20 @@ class Connector(Protocol):
         """Where the database is."""
         ...
 
+    @property
+    def connections(self) -> int:
+        """How many it keeps or opens at most."""
+        ...
+
     def transaction(self, *, writes: bool = True) -> AbstractAsyncContextManager[Link]:
         """A transaction that commits when the block ends and rolls back when it raises."""
+        ...
+
+    async def receive(self, row: Received) -> bool:
+        """Insert a received event, grouped with what comes in at the same time; whether it is new.
+
+        On disk when it returns. Raises StoreUnavailable.
+        """
         ...
 
     async def offload(self, work: Callable[[], T]) -> T:

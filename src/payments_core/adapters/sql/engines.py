@@ -54,13 +54,18 @@ class Limits:
     lock_s: float = 10.0
     idle_in_transaction_s: float = 60.0
 
+    @property
+    def connections(self) -> int:
+        """How many a process may hold at once."""
+        return self.pool_size + self.overflow
+
 
 def blocking_engine(url: URL, limits: Limits, *, pooled: bool = True) -> Engine:
     """An engine for the calling thread. Nothing is connected yet."""
     return _made(lambda: create_engine(url, **_arguments(url, limits, pooled=pooled)), url, limits)
 
 
-def async_engine(url: URL, limits: Limits) -> AsyncEngine:
+def async_engine(url: URL, limits: Limits, *, pooled: bool = True) -> AsyncEngine:
     """An engine for one event loop. Nothing is connected yet."""
     # At DEBUG the driver logs every statement with its values: bodies and addresses. Whoever sets a level is obeyed.
     driver = logging.getLogger("aiosqlite")
@@ -69,7 +74,7 @@ def async_engine(url: URL, limits: Limits) -> AsyncEngine:
     made: list[AsyncEngine] = []
 
     def make() -> Engine:
-        made.append(create_async_engine(url, **_arguments(url, limits, pooled=True)))
+        made.append(create_async_engine(url, **_arguments(url, limits, pooled=pooled)))
         return made[0].sync_engine
 
     _made(make, url, limits)

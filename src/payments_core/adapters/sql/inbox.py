@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, Update, and_, func, literal_column, not_, or_, select, update
+from sqlalchemy import ColumnElement, Select, Update, and_, bindparam, func, literal_column, not_, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.sql.selectable import NamedFromClause
 
@@ -35,6 +35,12 @@ _LEASED: Final = _literal(InboxState.LEASED)
 _DONE: Final = _literal(InboxState.DONE)
 _DEAD: Final = _literal(InboxState.DEAD)
 _PARKED: Final = _literal(InboxState.PARKED)
+
+_ASSIGN: Final = (
+    update(inbox)
+    .where(inbox.c.seq == bindparam("its_seq"), inbox.c.state == _LEASED, inbox.c.token == bindparam("its_token"))
+    .values(lane=bindparam("its_lane"))
+)
 
 #: A lost race is run again at once: the winner's lease is committed by then, and its lane is left out.
 _CLAIM_TRIES: Final = 5
@@ -71,6 +77,27 @@ async def assign_lane(connector: Connector, claimed: ClaimedEvent, payment_id: s
             return found.rowcount == 1
     except IntegrityError:
         return False
+
+
+async def assign_lanes(connector: Connector, assignments: Sequence[tuple[ClaimedEvent, str]]) -> bool:
+    """Put events into different lanes in one commit, or none of them where one cannot be."""
+    given = [
+        {"its_seq": claimed.seq, "its_token": claimed.token, "its_lane": payment_id}
+        for claimed, payment_id in assignments
+    ]
+    try:
+        async with connector.transaction() as link:
+            with translated(IntegrityError):
+                found = await link.execute(_ASSIGN, given)
+            if found.rowcount != len(given):
+                raise _NotAll
+    except (IntegrityError, _NotAll):
+        return False
+    return True
+
+
+class _NotAll(Exception):
+    """Some lease is gone; undoes the others' lanes."""
 
 
 async def let_go(

@@ -1,62 +1,72 @@
-"""Receiving: one literal insert-or-ignore, in a transaction of its own, durable when it returns.
+"""What receiving writes: rows, and the one hot statement that inserts a group of them.
 
-A module of its own because this is the one hot statement: grouping concurrent requests into one commit changes this
-file and no other.
+The statement is literal SQL with as many VALUES as the group has rows, sent through the driver: compiling it anew for
+every group would cost more than the insert. Rows are in the order of their key, since two groups that insert the same
+keys in opposite orders wait for each other, even with DO NOTHING.
 """
 
 from __future__ import annotations
 
-from typing import Any, Final
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from typing import Any, Final, TypeAlias
 
-from sqlalchemy import LargeBinary, SmallInteger, TextClause, bindparam, text
-
-from payments_core.adapters.sql.columns import Instant, Words
-from payments_core.adapters.sql.connector import Connector, changed
+from payments_core.adapters.sql.columns import writable
 from payments_core.adapters.sql.rows import account_key, livemode_key
-from payments_core.adapters.sql.statements import Dialect
 from payments_core.domain.delivery import InboxState, ReceivedEvent
 
-_COLUMNS: Final = "account, livemode, event_id, type, body, state, token, attempts, last_error, traceparent"
-_VALUES: Final = ":account, :livemode, :event_id, :type, :body, :state, 0, 0, :last_error, :traceparent"
+#: psycopg keeps a hundred statements prepared per connection; there is one for each size of a group.
+LARGEST_GROUP: Final = 90
+
+#: What is unique: account, mode and Stripe's event id, as stored.
+Key: TypeAlias = tuple[str, int, str]
+Row: TypeAlias = tuple[str, int, str, str, bytes, int, str | None, str | None]
+
+_INSERT: Final = (
+    "INSERT INTO payments_inbox (account, livemode, event_id, type, body, state, last_error, traceparent, token,"
+    " attempts, next_at, received_at) VALUES "
+)
+_IGNORE: Final = " ON CONFLICT (account, livemode, event_id) DO NOTHING RETURNING account, livemode, event_id"
+_POSTGRESQL_ROW: Final = "(%s, %s, %s, %s, %s, %s, %s, %s, 0, 0, statement_timestamp(), statement_timestamp())"
+_SQLITE_ROW: Final = "(?, ?, ?, ?, ?, ?, ?, ?, 0, 0, ?, ?)"
 
 
-def _statement(now: str) -> TextClause:
-    return text(
-        f"INSERT INTO payments_inbox ({_COLUMNS}, next_at, received_at) VALUES ({_VALUES}, {now}, {now})"  # noqa: S608
-        " ON CONFLICT (account, livemode, event_id) DO NOTHING"
-    ).bindparams(
-        bindparam("account", type_=Words),
-        bindparam("livemode", type_=SmallInteger),
-        bindparam("event_id", type_=Words),
-        bindparam("type", type_=Words),
-        bindparam("body", type_=LargeBinary),
-        bindparam("state", type_=SmallInteger),
-        bindparam("last_error", type_=Words),
-        bindparam("traceparent", type_=Words),
+def row_of(event: ReceivedEvent) -> Row:
+    """The event's columns. Text that a database cannot hold is made so that it can: no byte makes a row unwritable."""
+    return (
+        account_key(event.account),
+        livemode_key(event.livemode),
+        writable(event.event_id),
+        writable(event.type),
+        event.body,
+        InboxState.READY.value if event.unreadable is None else InboxState.DEAD.value,
+        event.unreadable and writable(event.unreadable),
+        event.traceparent and writable(event.traceparent),
     )
 
 
-_POSTGRESQL: Final = _statement("statement_timestamp()")
-_SQLITE: Final = _statement(":now").bindparams(bindparam("now", type_=Instant))
+def key_of(row: Row) -> Key:
+    """What the row is unique by."""
+    return row[0], row[1], row[2]
 
 
-async def receive(connector: Connector, dialect: Dialect, event: ReceivedEvent) -> bool:
-    """Store the event; False when its id is already there for that account and mode."""
-    values = _values(event)
-    if dialect.is_sqlite:
-        values["now"] = dialect.clock()
-    async with connector.transaction() as link:
-        return await changed(link, _SQLITE if dialect.is_sqlite else _POSTGRESQL, values) == 1
+def in_order(rows: Iterable[Row]) -> Sequence[Row]:
+    """One row of each key, sorted by key."""
+    return sorted({key_of(row): row for row in rows}.values(), key=key_of)
 
 
-def _values(event: ReceivedEvent) -> dict[str, Any]:
-    return {
-        "account": account_key(event.account),
-        "livemode": livemode_key(event.livemode),
-        "event_id": event.event_id,
-        "type": event.type,
-        "body": event.body,
-        "state": InboxState.READY.value if event.unreadable is None else InboxState.DEAD.value,
-        "last_error": event.unreadable,
-        "traceparent": event.traceparent,
-    }
+@lru_cache(maxsize=LARGEST_GROUP)
+def postgresql_insert(size: int) -> bytes:
+    """The statement for a group of `size` rows; its parameters are the rows' columns one after another."""
+    return (_INSERT + ", ".join([_POSTGRESQL_ROW] * size) + _IGNORE).encode()
+
+
+@lru_cache(maxsize=LARGEST_GROUP)
+def sqlite_insert(size: int) -> str:
+    """The same for SQLite, where each row ends with the time, twice, in microseconds since 1970."""
+    return _INSERT + ", ".join([_SQLITE_ROW] * size) + _IGNORE
+
+
+def parameters(rows: Sequence[Row], *after_each: int) -> list[Any]:
+    """The rows' columns one after another, each row's followed by `after_each`."""
+    return [column for row in rows for column in (*row, *after_each)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Row, Select, and_, func, or_, select, update
@@ -43,6 +43,15 @@ async def opened(connector: Connector, dialect: Dialect, payment_id: str, sessio
         if owner is None:
             raise missing(payment_id)
         await _insert_refs(link, dialect, payment_id, _refs_of(session), owner.account, livemode=owner.livemode)
+
+
+async def by_ids(connector: Connector, payment_ids: Sequence[str]) -> Mapping[str, Payment]:
+    """The payments of those ids."""
+    if not payment_ids:
+        return {}
+    async with connector.transaction(writes=False) as link:
+        found = await rows(link, select(payments).where(payments.c.payment_id.in_(payment_ids)))
+    return {row.payment_id: read_payment(row) for row in found}
 
 
 async def by_id(connector: Connector, payment_id: str) -> Payment | None:
@@ -96,8 +105,18 @@ async def save(link: Link, before: Payment | None, payment: Payment) -> None:
             raise missing(payment.payment_id)
 
 
-async def add_refs(link: Link, dialect: Dialect, payment_id: str, refs: Sequence[Ref]) -> None:
-    """Remember names for a payment; those already taken stay as they are."""
+async def add_refs(
+    link: Link, dialect: Dialect, payment_id: str, refs: Sequence[Ref], *, locked: Payment | None
+) -> None:
+    """Remember names for a payment; those already taken stay as they are.
+
+    A name that stands in the payment's own row has its reference already: the two are only ever written together.
+    """
+    if locked is not None:
+        names = {"session": locked.session_id, "payment_intent": locked.payment_intent_id, "invoice": locked.invoice_id}
+        fresh = [ref for ref in refs if names.get(ref.kind) != ref.stripe_id]
+        await _insert_refs(link, dialect, payment_id, fresh, locked.account, livemode=locked.livemode)
+        return
     owner = await one(link, select(payments.c.account, payments.c.livemode).where(payments.c.payment_id == payment_id))
     if owner is None:
         raise missing(payment_id)

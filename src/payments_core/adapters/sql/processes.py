@@ -28,7 +28,7 @@ class BlockingEngines:
 
     def __init__(self, url: URL, limits: Limits) -> None:
         self.url = url
-        self._limits = limits
+        self.limits = limits
         self._by_process: dict[int, Engine] = {}
         self._closed = False
 
@@ -41,6 +41,10 @@ class BlockingEngines:
         """Allow engines again after `close`."""
         self._closed = False
 
+    def require_open(self) -> None:
+        """Raise StoreUnavailable after `close`."""
+        _refuse_closed(closed=self._closed)
+
     def close(self) -> None:
         """Close this process's connections; the parent's are left alone."""
         self._closed = True
@@ -49,13 +53,13 @@ class BlockingEngines:
             engine.dispose()
 
     def _make(self) -> Engine:
-        _refuse_closed(closed=self._closed)
+        self.require_open()
         pid = os.getpid()
         for other in [known for known in self._by_process if known != pid]:
-            _INHERITED.append(self._by_process.pop(other, None))
+            keep_alive(self._by_process.pop(other, None))
         # No lock, which a fork could leave locked for ever: of two threads that make an engine one engine stays, and
         # the other has not connected yet.
-        return self._by_process.setdefault(pid, blocking_engine(self.url, self._limits))
+        return self._by_process.setdefault(pid, blocking_engine(self.url, self.limits))
 
 
 class AsyncEngines:
@@ -63,26 +67,24 @@ class AsyncEngines:
 
     def __init__(self, url: URL, limits: Limits) -> None:
         self.url = url
-        self._limits = limits
+        self.limits = limits
         self._pid = os.getpid()
         self._by_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncEngine] = WeakKeyDictionary()
         self._closed = False
 
     async def current(self) -> AsyncEngine:
         """The engine of this loop. Raises StoreUnavailable after `close`, ConfigurationError where no loop runs."""
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:
-            raise ConfigurationError(
-                "An asynchronous store was used where no event loop runs; use AsyncPayments, or give Payments a "
-                "blocking store."
-            ) from None
+        loop = running_loop()
         engine = self._by_loop.get(loop) if self._pid == os.getpid() else None
         return engine if engine is not None else await self._make(loop)
 
     def open(self) -> None:
         """Allow engines again after `close`."""
         self._closed = False
+
+    def require_open(self) -> None:
+        """Raise StoreUnavailable after `close`."""
+        _refuse_closed(closed=self._closed)
 
     async def close(self) -> None:
         """Close this loop's connections; those of other loops can only be closed on them."""
@@ -92,14 +94,30 @@ class AsyncEngines:
             await engine.dispose()
 
     async def _make(self, loop: asyncio.AbstractEventLoop) -> AsyncEngine:
-        _refuse_closed(closed=self._closed)
+        self.require_open()
         if self._pid != os.getpid():
-            _INHERITED.extend(self._by_loop.values())
+            keep_alive(*self._by_loop.values())
             self._by_loop, self._pid = WeakKeyDictionary(), os.getpid()
         # In a thread: the first engine imports its driver, which reads many files.
-        made = await asyncio.to_thread(async_engine, self.url, self._limits)
-        _refuse_closed(closed=self._closed)
+        made = await asyncio.to_thread(async_engine, self.url, self.limits)
+        self.require_open()
         return self._by_loop.setdefault(loop, made)
+
+
+def running_loop() -> asyncio.AbstractEventLoop:
+    """The running event loop. Raises ConfigurationError where none runs."""
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        raise ConfigurationError(
+            "An asynchronous store was used where no event loop runs; use AsyncPayments, or give Payments a blocking "
+            "store."
+        ) from None
+
+
+def keep_alive(*inherited: object) -> None:
+    """Never collect what a parent process left: its end would speak on the parent's connections."""
+    _INHERITED.extend(inherited)
 
 
 def _refuse_closed(*, closed: bool) -> None:

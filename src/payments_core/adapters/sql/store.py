@@ -5,24 +5,27 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
-from payments_core.adapters.sql import inbox, intake, outbox, payments, schema
+from payments_core.adapters.sql import inbox, outbox, payments, schema
 from payments_core.adapters.sql.asynchronous import AsyncConnector
 from payments_core.adapters.sql.blocking import BlockingConnector
 from payments_core.adapters.sql.connector import Connector, Link
 from payments_core.adapters.sql.engines import Limits
 from payments_core.adapters.sql.handle import SessionFactory
+from payments_core.adapters.sql.intake import row_of
 from payments_core.adapters.sql.processes import AsyncEngines, BlockingEngines
+from payments_core.adapters.sql.records import SqlRecords
 from payments_core.adapters.sql.statements import Dialect
+from payments_core.adapters.sql.sweeps import SqlSweeps
 from payments_core.adapters.sql.urls import database_url
 from payments_core.domain.delivery import ClaimedEvent, ReceivedEvent
 from payments_core.domain.payment import Payment
 from payments_core.domain.refs import Ref
 from payments_core.domain.stripe_objects import Session
-from payments_core.ports import Clock, Io, OutboxRow, StoreHealth, StoreTransaction, Transaction
+from payments_core.ports import Clock, Io, OutboxRow, Records, StoreHealth, StoreTransaction, Sweeps, Transaction
 
 
 def utc_now() -> datetime:
@@ -45,7 +48,7 @@ def blocking_store(
     kind of database.
     """
     engines = BlockingEngines(database_url(url, "blocking"), limits or Limits())
-    return SqlStore(BlockingConnector(engines, session_factory), clock=clock, owes_broker=owes_broker)
+    return SqlStore(BlockingConnector(engines, session_factory, clock), clock=clock, owes_broker=owes_broker)
 
 
 def async_store(
@@ -58,7 +61,7 @@ def async_store(
 ) -> SqlStore:
     """A store for the asynchronous world, as `blocking_store`; `session_factory` makes AsyncSessions."""
     engines = AsyncEngines(database_url(url, "async"), limits or Limits())
-    return SqlStore(AsyncConnector(engines, session_factory), clock=clock, owes_broker=owes_broker)
+    return SqlStore(AsyncConnector(engines, session_factory, clock), clock=clock, owes_broker=owes_broker)
 
 
 class SqlStore:
@@ -73,6 +76,21 @@ class SqlStore:
     def io(self) -> Io:
         """See Store."""
         return self._connector.io
+
+    @property
+    def writers(self) -> int:
+        """See Store."""
+        return 1 if self._dialect.is_sqlite else self._connector.connections
+
+    @property
+    def records(self) -> Records:
+        """See Store."""
+        return SqlRecords(self._connector, self._dialect)
+
+    @property
+    def sweeps(self) -> Sweeps:
+        """See Store."""
+        return SqlSweeps(self._connector, self._dialect)
 
     async def prepare(self) -> None:
         """See Store."""
@@ -91,6 +109,10 @@ class SqlStore:
         """See Store."""
         await payments.opened(self._connector, self._dialect, payment_id, session)
 
+    async def payments(self, payment_ids: Sequence[str]) -> Mapping[str, Payment]:
+        """See Store."""
+        return await payments.by_ids(self._connector, payment_ids)
+
     async def payment(self, payment_id: str) -> Payment | None:
         """See Store."""
         return await payments.by_id(self._connector, payment_id)
@@ -105,7 +127,7 @@ class SqlStore:
 
     async def receive(self, event: ReceivedEvent) -> bool:
         """See Store."""
-        return await intake.receive(self._connector, self._dialect, event)
+        return await self._connector.receive(row_of(event))
 
     async def claim(self, *, limit: int, lease_s: int) -> Sequence[ClaimedEvent]:
         """See Store."""
@@ -114,6 +136,10 @@ class SqlStore:
     async def assign_lane(self, claimed: ClaimedEvent, payment_id: str) -> bool:
         """See Store."""
         return await inbox.assign_lane(self._connector, claimed, payment_id)
+
+    async def assign_lanes(self, assignments: Sequence[tuple[ClaimedEvent, str]]) -> bool:
+        """See Store."""
+        return await inbox.assign_lanes(self._connector, assignments)
 
     async def let_go(self, claimed: ClaimedEvent, *, delay_s: float, reason: str, counted: bool, parked: bool) -> bool:
         """See Store."""
@@ -177,7 +203,7 @@ class SqlTransaction:
 
     async def add_refs(self, payment_id: str, refs: Sequence[Ref]) -> None:
         """See StoreTransaction."""
-        await payments.add_refs(self._link, self._dialect, payment_id, refs)
+        await payments.add_refs(self._link, self._dialect, payment_id, refs, locked=self._locked.get(payment_id))
 
     async def record(
         self, payment_id: str, transition: str, discriminator: str, event_id: str, reason: str | None = None

@@ -6,11 +6,14 @@ reads it.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from decimal import Decimal
 from typing import Any, Final, Literal, Protocol, TypeAlias, TypeVar, cast
 
-from payments_core.domain.stripe_objects import Document, items, text
+from payments_core.domain.listing import Page, Span
+from payments_core.domain.stripe_objects import Document, items, number, text
 from payments_core.errors import StripeUnavailable
 from payments_core.ports import Io
 
@@ -29,7 +32,8 @@ _ID = re.compile(r"[A-Za-z0-9_-]{1,255}")
 class Calls(Protocol):
     """Requests to Stripe in one world.
 
-    - `send` raises what `Gateway` promises and nothing else, and returns a JSON object.
+    - `send` and `exact` raise what `Gateway` promises and nothing else, and return a JSON object; with `exact` its
+      fractions are Decimals.
     - `each` runs independent jobs, at most a few at a time, and returns their results in order.
     """
 
@@ -42,6 +46,10 @@ class Calls(Protocol):
         self, method: Method, path: str, params: Mapping[str, Any], *, idempotency_key: str | None = None
     ) -> Document:
         """One request."""
+        ...
+
+    async def exact(self, path: str, params: Mapping[str, Any]) -> Document:
+        """One reading request, whose answer is to be written down as it came."""
         ...
 
     async def each(self, jobs: Sequence[Job[T]]) -> list[T]:
@@ -84,6 +92,44 @@ async def rest_of(calls: Calls, path: str, params: Mapping[str, Any], page: Docu
         page = await one_page(calls, path, {**params, "limit": PAGE, "starting_after": last})
         found += items(page)
     raise misshapen(path)
+
+
+async def page_of(
+    calls: Calls,
+    path: str,
+    span: Span,
+    read: Callable[[Document], T],
+    *,
+    after: str | None,
+    exact: bool = False,
+    **filters: object,
+) -> Page[T]:
+    """One page of what was created in a span of time, each object as `read` gives it."""
+    params: dict[str, Any] = {"created": {"gte": span.since_s, "lt": span.until_s}, "limit": PAGE, **filters}
+    if after is not None:
+        params["starting_after"] = after
+    answer = await (calls.exact(path, params) if exact else calls.send("get", path, params))
+    if not isinstance(answer.get("data"), list):
+        raise misshapen(path)
+    found = [identified(one, path) for one in items(answer)]
+    last: Document = found[-1] if found else {}
+    has_more, last_id = answer.get("has_more") is True, text(last, "id")
+    if has_more and last_id in (None, after):
+        raise misshapen(path)
+    return Page(tuple(read(one) for one in found), has_more, last_id, number(last, "created"))
+
+
+def exact_object(body: str, path: str) -> Document:
+    """The JSON object in an answer's text, fractions as Decimal."""
+    try:
+        value: object = json.loads(body, parse_float=Decimal, parse_constant=_no_number)
+    except ValueError:
+        raise misshapen(path) from None
+    return json_object(value, path)
+
+
+def _no_number(name: str) -> object:
+    raise ValueError(name)
 
 
 def json_object(value: object, path: str) -> Document:

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from payments_core.adapters.stripe.calls import Calls, all_pages, identified, is_id, one_page, rest_of
+from payments_core.adapters.stripe.calls import Calls, all_pages, identified, is_id, one_page, page_of, rest_of
 from payments_core.adapters.stripe.catalogue import look_up
+from payments_core.domain.listing import Page, Span
 from payments_core.domain.pricing import CatalogPrice
 from payments_core.domain.stripe_objects import (
     Charge,
@@ -36,6 +37,9 @@ INTENTS: Final = "/v1/payment_intents"
 CHARGES: Final = "/v1/charges"
 INVOICES: Final = "/v1/invoices"
 INVOICE_PAYMENTS: Final = "/v1/invoice_payments"
+EVENTS: Final = "/v1/events"
+REFUNDS: Final = "/v1/refunds"
+THIN_EVENTS: Final = "/v2/core/events"
 
 
 class StripeGateway:
@@ -100,6 +104,37 @@ class StripeGateway:
         intents = (reference(child(payment, "payment"), "payment_intent") for payment in payments)
         return list(dict.fromkeys(intent for intent in intents if intent is not None))
 
+    async def events(self, span: Span, *, after: str | None = None, undelivered: bool = False) -> Page[Document]:
+        """`GET /v1/events?created=`."""
+        filters = {"delivery_success": False} if undelivered else {}
+        return await page_of(self._calls, EVENTS, span, _as_it_is, after=after, exact=True, **filters)
+
+    async def sessions(self, span: Span, *, after: str | None = None) -> Page[Session]:
+        """`GET /v1/checkout/sessions?created=`."""
+        return await page_of(self._calls, SESSIONS, span, read_session, after=after)
+
+    async def intents(self, span: Span, *, after: str | None = None) -> Page[Intent]:
+        """`GET /v1/payment_intents?created=`."""
+        return await page_of(self._calls, INTENTS, span, read_intent, after=after)
+
+    async def invoices(self, span: Span, *, after: str | None = None) -> Page[Invoice]:
+        """`GET /v1/invoices?status=paid&created=`."""
+        return await page_of(self._calls, INVOICES, span, read_invoice, after=after, status="paid")
+
+    async def refunds(self, span: Span, *, after: str | None = None) -> Page[Document]:
+        """`GET /v1/refunds?created=`."""
+        return await page_of(self._calls, REFUNDS, span, _as_it_is, after=after, exact=True)
+
+    async def refund(self, refund_id: str) -> Document:
+        """`GET /v1/refunds/{id}`."""
+        _require_id(refund_id)
+        path = f"{REFUNDS}/{refund_id}"
+        return identified(await self._calls.exact(path, {}), path)
+
+    async def failure_notice(self, event_id: str) -> Document:
+        """`GET /v2/core/events/{id}`."""
+        return await self._object(THIN_EVENTS, event_id)
+
     async def catalogue(self, references: Sequence[str]) -> Mapping[str, CatalogPrice]:
         """Prices, products and lookup keys; see `catalogue.look_up`."""
         return await look_up(self._calls, references)
@@ -125,6 +160,10 @@ class StripeGateway:
         except StripeObjectMissing:
             return None
         return identified(items(page)[0], path) if items(page) else None
+
+
+def _as_it_is(document: Document) -> Document:
+    return document
 
 
 def _require_id(object_id: str) -> None:

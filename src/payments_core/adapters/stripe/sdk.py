@@ -22,7 +22,7 @@ import requests
 import stripe
 from attrs import frozen
 
-from payments_core.adapters.stripe.calls import Job, Method, json_object
+from payments_core.adapters.stripe.calls import Job, Method, exact_object, json_object
 from payments_core.adapters.stripe.refusals import Refusal, error_of
 from payments_core.domain.stripe_objects import Document
 from payments_core.drive import run_blocking
@@ -120,13 +120,18 @@ class BlockingCalls:
     ) -> Document:
         """One request; see `Calls`."""
         options = {"idempotency_key": idempotency_key} if idempotency_key is not None else {}
+        return json_object(self._answer(method, path, {**params, **options}).data, path)
+
+    async def exact(self, path: str, params: Mapping[str, Any]) -> Document:
+        """One request whose numbers stay exact; see `Calls`."""
+        return exact_object(self._answer("get", path, params).body, path)
+
+    def _answer(self, method: Method, path: str, params: Mapping[str, Any]) -> stripe.StripeResponse:
         client = self._client()
         try:
-            data = client.raw_request(method, path, **params, **options).data
+            return client.raw_request(method, path, **params)
         except Exception as failure:  # noqa: BLE001 - the port promises StripeError and nothing else
             error = translated(failure, self._endpoint.name)
-        else:
-            return json_object(data, path)
         # Raised outside the handler: the SDK's error holds Stripe's body and must not follow as a context either.
         raise error
 
@@ -199,13 +204,18 @@ class AsyncCalls:
     ) -> Document:
         """One request; see `Calls`."""
         options = {"idempotency_key": idempotency_key} if idempotency_key is not None else {}
+        return json_object((await self._answer(method, path, {**params, **options})).data, path)
+
+    async def exact(self, path: str, params: Mapping[str, Any]) -> Document:
+        """One request whose numbers stay exact; see `Calls`."""
+        return exact_object((await self._answer("get", path, params)).body, path)
+
+    async def _answer(self, method: Method, path: str, params: Mapping[str, Any]) -> stripe.StripeResponse:
         client = self._client()
         try:
-            data = (await client.raw_request_async(method, path, **params, **options)).data
+            return await client.raw_request_async(method, path, **params)
         except Exception as failure:  # noqa: BLE001 - the port promises StripeError and nothing else
             error = translated(failure, self._endpoint.name)
-        else:
-            return json_object(data, path)
         # Raised outside the handler: the SDK's error holds Stripe's body and must not follow as a context either.
         raise error
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..errors import JsonObject
-from ..records import Buyer, Card, Charge, Decline, PaymentIntent, PaymentMethod
+from ..records import Buyer, Card, Charge, Decline, PaymentIntent, PaymentMethod, Refund
 
 _NO_ADDRESS = {
     "city": None,
@@ -130,7 +130,7 @@ def charge(record: Charge, method: PaymentMethod) -> JsonObject:
         "object": "charge",
         "amount": record.amount_minor,
         "amount_captured": record.amount_minor if paid else 0,
-        "amount_refunded": 0,
+        "amount_refunded": record.refunded_minor,
         "application": None,
         "application_fee": None,
         "application_fee_amount": None,
@@ -162,7 +162,7 @@ def charge(record: Charge, method: PaymentMethod) -> JsonObject:
         "receipt_email": record.intent_data.receipt_email,
         "receipt_number": None,
         "receipt_url": None,
-        "refunded": False,
+        "refunded": paid and record.refunded_minor == record.amount_minor,
         "review": None,
         "shipping": record.intent_data.shipping,
         "source": None,
@@ -172,6 +172,30 @@ def charge(record: Charge, method: PaymentMethod) -> JsonObject:
         "status": "succeeded" if paid else "failed",
         "transfer_data": None,
         "transfer_group": None,
+    }
+
+
+def refund(record: Refund) -> JsonObject:
+    """A Refund: https://docs.stripe.com/api/refunds/object."""
+    return {
+        "id": record.id,
+        "object": "refund",
+        "amount": record.amount_minor,
+        "balance_transaction": None,
+        "charge": record.charge,
+        "created": record.created,
+        "currency": record.currency,
+        "destination_details": {
+            "card": {"reference_status": "pending", "reference_type": "acquirer_reference_number", "type": "refund"},
+            "type": "card",
+        },
+        "metadata": dict(record.metadata),
+        "payment_intent": record.payment_intent,
+        "reason": record.reason,
+        "receipt_number": None,
+        "source_transfer_reversal": None,
+        "status": "succeeded",
+        "transfer_reversal": None,
     }
 
 

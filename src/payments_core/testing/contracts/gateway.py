@@ -9,6 +9,7 @@ import pytest
 from payments_core.domain.stripe_objects import Charge
 from payments_core.errors import StripeError, StripeObjectMissing, StripeUnavailable
 from payments_core.testing.contracts.gateway_catalogue import CatalogueContract
+from payments_core.testing.contracts.gateway_lists import ListsContract
 from payments_core.testing.contracts.gateway_world import (
     GatewayWorld,
     invoice_payment,
@@ -40,7 +41,7 @@ async def ask(world: GatewayWorld, method: str, argument: str) -> object:
     return await getattr(world.gateway, method)(argument)
 
 
-class GatewayContract(CatalogueContract):
+class GatewayContract(CatalogueContract, ListsContract):
     """Give it a fixture `world` that returns a GatewayWorld over an empty Stripe."""
 
     def test_it_says_its_world(self, world: GatewayWorld) -> None:

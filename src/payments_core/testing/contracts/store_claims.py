@@ -131,6 +131,42 @@ class ClaimContract:
         assert sorted(told) == [False, False, False, True]
 
     @scenario
+    async def test_a_claim_is_put_into_its_lanes_at_once(self, world: StoreWorld) -> None:
+        """Events of different payments get their lanes in one commit, and hold them against later claims."""
+        store = await world.open()
+        for number in range(3):
+            await store.receive(received(f"evt_{number}"))
+        claims = await store.claim(limit=3, lease_s=1000)
+        assert await store.assign_lanes([(claimed, f"p{claimed.seq}") for claimed in claims])
+        await store.receive(received("evt_3"))
+        late = await claim_one(store)
+        assert not await store.assign_lane(late, f"p{claims[0].seq}")
+        assert [await finish(store, claimed) for claimed in claims] == [True, True, True]
+
+    @scenario
+    async def test_where_one_lane_is_leased_none_is_assigned(self, world: StoreWorld) -> None:
+        """All get their lanes or none does: the others are then routed one by one."""
+        store = await world.open()
+        await put_into_lane(store, "evt_0", "p2")
+        await claim_one(store, lease_s=1000)
+        for number in (1, 2):
+            await store.receive(received(f"evt_{number}"))
+        first, second = await store.claim(limit=2, lease_s=1000)
+        assert not await store.assign_lanes([(first, "p1"), (second, "p2")])
+        assert await store.assign_lane(second, "p1")
+
+    @scenario
+    async def test_where_one_lease_is_gone_no_lane_is_assigned(self, world: StoreWorld) -> None:
+        """The same for an event that another worker has completed."""
+        store = await world.open()
+        for number in (1, 2):
+            await store.receive(received(f"evt_{number}"))
+        first, second = await store.claim(limit=2, lease_s=1000)
+        assert await finish(store, second)
+        assert not await store.assign_lanes([(first, "p1"), (second, "p2")])
+        await put_into_lane(store, "evt_3", "p1")
+
+    @scenario
     async def test_waiting_events_do_not_hold_their_lane(self, world: StoreWorld) -> None:
         """An event that is parked or backs off lets younger ones pass: one of them may be what it waits for."""
         store = await world.open()

@@ -27,6 +27,15 @@ class PaymentContract:
         assert await other.payment("p3") is None
 
     @scenario
+    async def test_several_payments_are_looked_up_at_once(self, world: StoreWorld) -> None:
+        """Those that are there come by their ids; an id that nobody knows is left out."""
+        store = await world.open()
+        for name in ("p1", "p2", "p3"):
+            await store.add_payment(payment(name))
+        assert await store.payments(["p1", "p3", "p4"]) == {"p1": payment("p1"), "p3": payment("p3")}
+        assert await store.payments([]) == {}
+
+    @scenario
     async def test_an_opened_session_leads_to_its_payment(self, world: StoreWorld) -> None:
         """The session and what Stripe named with it are saved, and found again."""
         store = await world.open()

@@ -1,0 +1,51 @@
+"""A claim is put into its lanes at once where its events bear our mark; what does not fit is handled all the same."""
+
+from __future__ import annotations
+
+from payments_core import PaymentSuccessful
+from payments_core.domain.mark import peek_mark
+from tests.flows.shop import Shop, own_session
+
+DONE = "checkout.session.completed"
+
+
+def test_a_claim_of_several_payments_settles_each_once(shop: Shop) -> None:
+    """Five payments' completions and their repeats under other ids, in one claim: five facts."""
+    told = shop.on(PaymentSuccessful)
+    opened = [shop.checkout() for _ in range(5)]
+    for checkout in [*opened, *opened]:
+        shop.deliver(shop.event(DONE, own_session(shop, checkout))[0])
+    shop.work()
+    assert sorted(event.session_id for event in told) == sorted(checkout.session_id for checkout in opened)
+
+
+def test_a_mark_that_names_no_payment_is_routed_by_what_else_is_known(shop: Shop) -> None:
+    """Beside an event that is put into its lane at once, one of an unknown mark finds its payment by its session."""
+    told = shop.on(PaymentSuccessful)
+    first, second = shop.checkout(), shop.checkout()
+    shop.deliver(shop.event(DONE, own_session(shop, first))[0])
+    unknown = {**own_session(shop, second), "metadata": {"payments_core_id": "nobody"}}
+    shop.deliver(shop.event(DONE, unknown)[0])
+    shop.work()
+    assert sorted(event.session_id for event in told) == sorted([first.session_id, second.session_id])
+
+
+def test_a_mark_that_two_parsers_read_differently_moves_no_money(shop: Shop) -> None:
+    """The quick look reads the last of two marks; the strict reading refuses the event, which ends as a dead letter."""
+    told = shop.on(PaymentSuccessful)
+    first, second = shop.checkout(), shop.checkout()
+    shop.deliver(shop.event(DONE, own_session(shop, first))[0])
+    body, event_id = shop.event(DONE, own_session(shop, second))
+    mark = b'"payments_core_id": '
+    ambiguous = body.replace(mark, b'"payments_core_id": "nobody", ' + mark)
+    assert peek_mark(ambiguous) == peek_mark(body)
+    shop.deliver(ambiguous)
+    shop.work()
+    assert [event.session_id for event in told] == [first.session_id]
+    assert shop.inbox(event_id).state.name == "DEAD"
+
+
+def test_a_body_without_a_mark_shows_none() -> None:
+    """Whatever is not an event with our mark gives None, and no error."""
+    for body in (b"", b"[]", b"{}", b'{"data":{"object":{"metadata":{}}}}', b'{"data":' * 5000):
+        assert peek_mark(body) is None
