@@ -10,7 +10,7 @@ WORKERS ?= 2
 export VENV PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test services services-stop check format docs bench lock clean venv-demo venv-dev venv-docs
+.PHONY: help demo test services services-stop check format docs bench chaos lock clean venv-demo venv-dev venv-docs
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,15 +38,17 @@ docs: venv-docs ## build the documentation into site/; a warning is an error
 	@test -f docs/index.md || { echo "docs/index.md is missing: there is nothing to build" >&2; exit 1; }
 	@$(BIN)/zensical build --strict --clean
 
-bench: ## run the benchmark suite
-	@if [ -f bench/__main__.py ]; then sh tools/install.sh dev && exec $(PY) -m bench $(ARGS); \
-	else echo "There are no benchmarks yet: they arrive with the durable intake work." >&2; exit 1; fi
+bench: venv-dev ## measure the performance targets beside the peers (ARGS="--only T2,T5 --rounds 3")
+	@exec $(PY) -m bench $(ARGS)
+
+chaos: venv-dev ## break things on purpose, for long, and count (ARGS="--only NAME --seed N", --list)
+	@exec $(PY) -m chaos --scale long $(ARGS)
 
 lock: venv-dev ## resolve requirements/*.txt anew (ARGS=--upgrade for the newest versions)
 	@$(PY) -m tools.lock $(ARGS)
 
 clean: services-stop ## delete everything that these targets made
-	@rm -rf $(VENV) .venv-* .cache .services .demo site dist build .coverage htmlcov .pytest_cache .mypy_cache .ruff_cache \
+	@rm -rf $(VENV) .venv-* .cache .services .chaos .demo site dist build .coverage htmlcov .pytest_cache .mypy_cache .ruff_cache \
 		.hypothesis .import_linter_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -35,7 +35,7 @@ class Outcome:
 
 def checks() -> list[Check]:
     """All checks, the slow ones first."""
-    typed = ["src", "tools"] + ([str(TYPED_TESTS)] if (ROOT / TYPED_TESTS).exists() else [])
+    typed = ["src", "tools", "bench", "chaos"] + ([str(TYPED_TESTS)] if (ROOT / TYPED_TESTS).exists() else [])
     tool = (PYTHON, "-m")
     return [
         Check("pyright", ("basedpyright", "--warnings", "--pythonpath", PYTHON)),
