@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from bench import peers
-from payments_core.adapters.sql.engines import journal_mode
+from payments_core.adapters.sql.sqlite import journal_mode
 
 _NAMED: Final = ("asyncpg", "fastapi", "flask", "gunicorn", "psycopg", "pydantic-core", "sqlalchemy", "starlette")
 _SERVERS: Final = ("stripe", "uvicorn", "uvloop", "httptools")

@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import text
 
 from payments_core.adapters.sql import Limits, async_store, blocking_store
-from payments_core.adapters.sql.engines import journal_mode
+from payments_core.adapters.sql.sqlite import journal_mode
 from payments_core.adapters.sql.urls import database_url
 from payments_core.drive import run_blocking
 from payments_core.errors import ConfigurationError, StoreUnavailable
@@ -94,14 +94,14 @@ async def ask(store: Store, *questions: str) -> list[Any]:
 
 @pytest.mark.parametrize("io", ["blocking", "async"])
 def test_every_sqlite_connection_is_durable(io: Io, tmp_path: Path) -> None:
-    """FULL (2), a busy timeout, foreign keys, and the journal mode of this version."""
+    """EXTRA (3), a busy timeout, foreign keys, and the journal mode of this version."""
     world = SqliteWorld(io, tmp_path)
 
     async def told() -> list[Any]:
         pragmas = ("synchronous", "busy_timeout", "foreign_keys", "journal_mode")
         return await ask(await world.open(), *(f"PRAGMA {name}" for name in pragmas))
 
-    assert world.run(told()) == [2, 10_000, 1, journal_mode().lower()]
+    assert world.run(told()) == [3, 10_000, 1, journal_mode().lower()]
 
 
 @pytest.fixture

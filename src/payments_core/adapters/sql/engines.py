@@ -1,16 +1,13 @@
 """Engines: how connections to the payments database are made, healed and bounded.
 
-SQLite: `synchronous=FULL`, so that a commit is on disk when it returns; the write-ahead log only where the linked
-library has the fix for the WAL-reset bug (3.51.3), else a rollback journal that is truncated; a real `BEGIN IMMEDIATE`
-before anything is written, since the driver's own transaction control begins too late and too weakly.
-PostgreSQL: every connection is tested before it is given out, waits for locks are bounded, and a transaction whose
-worker was stopped in the middle is ended by the server, so that the payment it had locked is free again.
+SQLite's rules are in `sqlite`. PostgreSQL: every connection is tested before it is given out, waits for locks are
+bounded, and a transaction whose worker was stopped in the middle is ended by the server, so that the payment it had
+locked is free again.
 """
 
 from __future__ import annotations
 
 import logging
-import sqlite3
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -21,13 +18,12 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
+from payments_core.adapters.sql import sqlite
 from payments_core.adapters.sql.urls import is_sqlite
 from payments_core.errors import ConfigurationError
 
 #: Set on a connection before it begins: this transaction writes.
 WRITES: Final = "payments_core_writes"
-
-WAL_FIXED_IN: Final = (3, 51, 3)
 
 #: One statement, so that a new connection costs one round trip. What the role or the URL sets itself is left alone.
 _POSTGRESQL_SETTINGS: Final = """
@@ -81,11 +77,6 @@ def async_engine(url: URL, limits: Limits, *, pooled: bool = True) -> AsyncEngin
     return made[0]
 
 
-def journal_mode(version: tuple[int, ...] = sqlite3.sqlite_version_info) -> str:
-    """The journal mode that is safe with this version of SQLite, used by several processes."""
-    return "WAL" if version >= WAL_FIXED_IN else "TRUNCATE"
-
-
 def _made(make: Callable[[], Engine], url: URL, limits: Limits) -> Engine:
     try:
         engine = make()
@@ -95,8 +86,8 @@ def _made(make: Callable[[], Engine], url: URL, limits: Limits) -> Engine:
             'pip install "payments-core[postgres]".'
         ) from None
     if is_sqlite(url):
-        event.listen(engine, "connect", _sqlite_connected(limits))
-        event.listen(engine, "begin", _sqlite_begins)
+        event.listen(engine, "connect", sqlite.connected(limits.lock_s))
+        event.listen(engine, "begin", lambda connection: _sqlite_begins(connection, limits.lock_s))
     else:
         event.listen(engine, "connect", _postgresql_connected(limits))
     return engine
@@ -122,37 +113,11 @@ def _arguments(url: URL, limits: Limits, *, pooled: bool) -> dict[str, Any]:
     return common | {"connect_args": {name: value for name, value in bounds.items() if name not in given}}
 
 
-def _sqlite_connected(limits: Limits) -> Callable[[DBAPIConnection, object], None]:
-    def connected(connection: DBAPIConnection, _: object) -> None:
-        connection.isolation_level = None
-        cursor = connection.cursor()
-        try:
-            cursor.execute(f"PRAGMA busy_timeout = {int(limits.lock_s * 1000)}")
-            cursor.execute("PRAGMA synchronous = FULL")
-            cursor.execute("PRAGMA foreign_keys = ON")
-            _set_journal(cursor)
-        finally:
-            cursor.close()
-
-    return connected
-
-
-def _set_journal(cursor: Any) -> None:
-    """A database that is in use can refuse to change its mode; every mode is durable under FULL, so it may."""
-    wanted = journal_mode()
-    cursor.execute("PRAGMA journal_mode")
-    if str(cursor.fetchone()[0]).upper() == wanted:
-        return
-    try:
-        cursor.execute(f"PRAGMA journal_mode = {wanted}")
-        cursor.fetchall()
-    except sqlite3.OperationalError:
-        pass
-
-
-def _sqlite_begins(connection: Connection) -> None:
-    writes = connection.get_execution_options().get(WRITES, False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+def _sqlite_begins(connection: Connection, lock_s: float) -> None:
+    if connection.get_execution_options().get(WRITES, False):
+        sqlite.begin_immediate(connection, lock_s)
+    else:
+        connection.exec_driver_sql("BEGIN")
 
 
 def _postgresql_connected(limits: Limits) -> Callable[[DBAPIConnection, object], None]:

@@ -50,8 +50,8 @@ class BlockingReceiver:
         pid = os.getpid()
         for other in [known for known in self._by_process if known != pid]:
             keep_alive(self._by_process.pop(other, None))
-        sqlite = is_sqlite(self._engines.url)
-        held = BlockingSqlite(self._engine, self._clock) if sqlite else BlockingPostgresql(self._engine)
+        sqlite, lock_s = is_sqlite(self._engines.url), self._engines.limits.lock_s
+        held = BlockingSqlite(self._engine, self._clock, lock_s) if sqlite else BlockingPostgresql(self._engine)
         # No lock, as with engines: of two that are made one stays, and the other has not connected yet.
         return self._by_process.setdefault(pid, ThreadGroups(GroupWriter(held)))
 
@@ -86,7 +86,9 @@ class AsyncReceiver:
             keep_alive(*self._by_loop.values())
             self._by_loop, self._pid = WeakKeyDictionary(), os.getpid()
         if is_sqlite(self._engines.url):
-            writer = GroupWriter(ThreadedSqlite(BlockingSqlite(self._sqlite_engine, self._clock)))
+            writer = GroupWriter(
+                ThreadedSqlite(BlockingSqlite(self._sqlite_engine, self._clock, self._engines.limits.lock_s))
+            )
         else:
             writer = GroupWriter(AsyncPostgresql(self._engine))
         made = self._by_loop[loop] = LoopGroups(writer)

@@ -60,6 +60,7 @@ payment: Final = Table(
     Column("amount_minor", BigInteger, comment="what was paid, in Stripe's minor units; set at settlement"),
     Column("settled_at", Instant),
     PrimaryKeyConstraint("payment_id", name="payments_payment_pkey"),
+    Index("payments_payment_created", "created_at", "payment_id"),
 )
 
 ref: Final = Table(

@@ -21,6 +21,7 @@ from sqlalchemy import Connection, Engine, PoolProxiedConnection
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from payments_core.adapters.sql import sqlite
 from payments_core.adapters.sql.faults import unavailable
 from payments_core.adapters.sql.intake import Key, Row, key_of, parameters, postgresql_insert, sqlite_insert
 from payments_core.errors import StoreUnavailable
@@ -219,9 +220,10 @@ class BlockingPostgresql:
 class BlockingSqlite:
     """A connection of the standard library's sqlite3; every group is one immediate transaction."""
 
-    def __init__(self, engine: Callable[[], Engine], clock: Clock) -> None:
+    def __init__(self, engine: Callable[[], Engine], clock: Clock, lock_s: float) -> None:
         self._engine = engine
         self._clock = clock
+        self._lock_s = lock_s
         self._connection: PoolProxiedConnection | None = None
         self.outages: _Errors = (*_OUTAGES, sqlite3.Error)
         self.refusals: _Errors = (sqlite3.DataError, sqlite3.IntegrityError)
@@ -241,7 +243,8 @@ class BlockingSqlite:
             self._connection = self._engine().raw_connection()
         cursor = self._connection.cursor()
         try:
-            cursor.execute("BEGIN IMMEDIATE")
+            if not sqlite.begin(cursor, self._lock_s):
+                cursor.execute("BEGIN IMMEDIATE")
             now_us = (self._clock() - _EPOCH) // timedelta(microseconds=1)
             cursor.execute(sqlite_insert(len(rows)), parameters(rows, now_us, now_us))
             new = frozenset(cursor.fetchall())

@@ -1,4 +1,4 @@
-"""Why an attempt failed, for `payments analytics`; how far `payments reconcile` has swept.
+"""Why an attempt failed, for `payments analytics`; how far `payments reconcile` has swept, and payments by age.
 
 Adds only: code that knows 0001 works on.
 """
@@ -16,8 +16,9 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """One nullable column, one table."""
+    """One nullable column, one index, one table."""
     op.add_column("payments_transition", sa.Column("reason", sa.Text, comment="of a failed attempt, as published"))
+    op.create_index("payments_payment_created", "payments_payment", ["created_at", "payment_id"])
     op.create_table(
         "payments_sweep",
         sa.Column("name", sa.Text, nullable=False, comment="what is swept, for which account and mode"),

@@ -1,0 +1,197 @@
+"""Verification: each way in which Stripe and this database can differ is seen, and nothing else is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from payments_core import DriftKind, DriftReport, Money, PaymentSuccessful
+from payments_core.domain.drift import Drift
+from payments_core.domain.reconciliation import Step
+from tests.flows.shop import Shop, intent, invoice, session
+from tests.flows.test_handlers import Unlucky
+from tests.reconcile.world import at, days_ago, paid, verify
+
+DAY = 86400
+
+
+def settled(shop: Shop, *, number: int = 1, ago_s: float = DAY, **fields: Any) -> str:
+    """A payment that both sides agree on; its session's id."""
+    opened = shop.checkout()
+    for body in paid(shop, opened, number=number, ago_s=ago_s, **fields):
+        shop.deliver(body)
+    shop.work()
+    return opened.session_id
+
+
+def told(report: DriftReport) -> list[tuple[DriftKind, Money | None, Money | None]]:
+    return [(drift.kind, drift.at_stripe, drift.here) for drift in report.drifts]
+
+
+def test_no_drift_where_both_agree(shop: Shop) -> None:
+    """Own payments, a free one, foreign ones, an invoice with its intent; and it changes nothing."""
+    for number in range(5):
+        settled(shop, number=number, ago_s=number * DAY / 3)
+    settled(shop, number=7, amount_total=0, payment_status="no_payment_required", payment_intent=None)
+    shop.gateway.put_intent(intent("pi_plain", receipt_email="a@b.test", created=at(shop)))
+    shop.hear("payment_intent.succeeded", intent("pi_plain"))
+    shop.gateway.put_intent(intent("pi_sub", created=at(shop)))
+    shop.gateway.put_invoice(invoice(created=at(shop)), paid_by=["pi_sub"])
+    shop.hear("invoice.paid", invoice())
+    before = (shop.all_payments(), shop.published(), shop.transitions())
+    report = verify(shop)
+    assert told(report) == []
+    assert (report.total, report.pending, report.has_drift, report.is_complete) == (0, 0, False, True)
+    assert report.compared["session"] == 6
+    assert report.compared["payment"] == 8
+    assert before == (shop.all_payments(), shop.published(), shop.transitions())
+
+
+def test_a_payment_that_is_missing_here_is_told_once(shop: Shop) -> None:
+    """Its session and its intent are one payment; foreign ones of every kind are seen as well."""
+    opened = shop.checkout()
+    paid(shop, opened, ago_s=DAY)
+    shop.gateway.put_session(session("cs_link", payment_intent="pi_link", created=at(shop, DAY)))
+    shop.gateway.put_intent(intent("pi_link", created=at(shop, DAY)))
+    shop.gateway.put_intent(intent("pi_plain", amount_received=700, created=at(shop, DAY)))
+    shop.gateway.put_intent(intent("pi_sub", created=at(shop, DAY)))
+    shop.gateway.put_invoice(invoice(created=at(shop, DAY)), paid_by=["pi_sub"])
+    report = verify(shop)
+    assert {drift.kind for drift in report.drifts} == {DriftKind.MISSING}
+    assert {(drift.session_id, drift.invoice_id, drift.at_stripe) for drift in report.drifts} == {
+        (opened.session_id, None, Money(5998, "usd")),
+        ("cs_link", None, Money(5998, "usd")),
+        (None, None, Money(700, "usd")),
+        (None, "in_1", Money(900, "usd")),
+    }
+    assert report.total == 4
+
+
+def test_a_payment_that_stripe_does_not_call_paid_is_a_ghost(shop: Shop) -> None:
+    """Whether Stripe has the object in another state or not at all."""
+    one, two = settled(shop, number=1), settled(shop, number=2, ago_s=2 * DAY)
+    shop.gateway.change_session(one, payment_status="unpaid")
+    shop.gateway.put_intent(intent("pi_1", status="requires_payment_method", created=at(shop, DAY)))
+    del shop.gateway._objects["session"][two], shop.gateway._objects["intent"]["pi_2"]
+    report = verify(shop)
+    assert told(report) == [(DriftKind.GHOST, None, Money(5998, "usd"))] * 2
+    assert {drift.session_id for drift in report.drifts} == {one, two}
+
+
+@pytest.mark.parametrize(
+    ("fields", "kind", "there"),
+    [
+        ({"amount_total": 6000}, DriftKind.AMOUNT, Money(6000, "usd")),
+        ({"currency": "eur"}, DriftKind.CURRENCY, Money(5998, "eur")),
+    ],
+)
+def test_amounts_and_currencies_are_compared(shop: Shop, fields: Any, kind: DriftKind, there: Money) -> None:
+    """What Stripe says now against what was settled here."""
+    shop.gateway.change_session(settled(shop), **fields)
+    assert told(verify(shop)) == [(kind, there, Money(5998, "usd"))]
+
+
+def test_dead_letters_and_what_waits_too_long_are_seen(shop: Shop) -> None:
+    """With the reason; what has just come is not late."""
+    shop.on(PaymentSuccessful, Unlucky(10**6))
+    opened = shop.checkout()
+    _, done = paid(shop, opened, ago_s=DAY)
+    shop.deliver(done)
+    for _ in range(12):
+        shop.work()
+        shop.clock.advance(13 * 3600)
+    shop.deliver(shop.event("customer.created", {"id": "cus_late"})[0])
+    shop.clock.advance(16 * 60)
+    shop.deliver(shop.event("customer.created", {"id": "cus_new"})[0])
+    report = verify(shop)
+    kinds = {drift.kind: drift for drift in report.drifts}
+    assert set(kinds) == {DriftKind.DEAD_LETTER, DriftKind.UNHANDLED, DriftKind.MISSING}
+    assert "raised" in (kinds[DriftKind.DEAD_LETTER].detail or "")
+    assert report.total == 3
+
+
+def test_what_is_on_its_way_is_pending(shop: Shop) -> None:
+    """Paid a minute ago with no webhook yet, and in the inbox since a minute: neither is drift, after a while both."""
+    paid(shop, shop.checkout(), number=1, ago_s=60)
+    _, done = paid(shop, shop.checkout(), number=2, ago_s=5 * DAY)
+    shop.deliver(done)
+    report = verify(shop)
+    assert (report.total, report.pending) == (0, 2)
+    shop.clock.advance(16 * 60)
+    assert sorted(drift.kind for drift in verify(shop).drifts) == [
+        DriftKind.MISSING,
+        DriftKind.MISSING,
+        DriftKind.UNHANDLED,
+    ]
+
+
+def test_a_window_leaves_out_what_lies_outside(shop: Shop) -> None:
+    """As far back as asked, and no further."""
+    paid(shop, shop.checkout(), number=1, ago_s=400 * DAY)
+    paid(shop, shop.checkout(), number=2, ago_s=2 * DAY)
+    assert verify(shop).total == 1
+    assert verify(shop, since=days_ago(shop, 500)).total == 2
+    assert verify(shop, since=days_ago(shop, 500), until=days_ago(shop, 100)).total == 1
+
+
+def test_others_payments_are_no_drift(open_shop: Any) -> None:
+    """Another application's, and foreign ones where they are ignored."""
+    shop = open_shop(payments_app="shop", payments_foreign="ignore")
+    shop.gateway.put_session(session("cs_other", metadata={"payments_core_app": "other"}, created=at(shop, DAY)))
+    shop.gateway.put_intent(intent(created=at(shop, DAY)))
+    shop.gateway.put_invoice(invoice(created=at(shop, DAY)))
+    assert verify(shop).total == 0
+
+
+class Notes:
+    """Notes what it is told, and ends the run after so many steps."""
+
+    def __init__(self, ends_after: int = 10**6) -> None:
+        self.drifts: list[Drift] = []
+        self.shares: list[float] = []
+        self.ends_after = ends_after
+
+    @property
+    def is_over(self) -> bool:
+        return len(self.shares) >= self.ends_after
+
+    def came(self, step: Step) -> None:
+        self.shares.append(step.share)
+
+    def found(self, drift: Drift) -> None:
+        self.drifts.append(drift)
+
+
+def test_progress_and_differences_are_told_as_they_come(shop: Shop) -> None:
+    """The share grows to the whole; a run that is ended says so."""
+    for number in range(3):
+        paid(shop, shop.checkout(), number=number, ago_s=(number + 1) * 7 * DAY)
+    notes = Notes()
+    report = verify(shop, watch=notes)
+    assert tuple(notes.drifts) == report.drifts
+    assert notes.shares == sorted(notes.shares)
+    assert notes.shares[-1] == 1
+    assert not verify(shop, watch=Notes(ends_after=1)).is_complete
+
+
+def test_many_are_compared_without_asking_for_each() -> None:
+    """A settled payment that came up in the lists is not asked for one by one."""
+    shop = Shop("blocking", None)
+    for number in range(250):
+        settled(shop, number=number, ago_s=number)
+    shop.gateway.calls.clear()
+    report = verify(shop)
+    assert (report.total, report.compared["session"]) == (0, 250)
+    assert shop.gateway.asked("session") == []
+    assert len(shop.gateway.calls) < 60
+
+
+def test_a_session_of_a_subscription_is_settled_by_its_invoice(shop: Shop) -> None:
+    """Its own state says nothing of money."""
+    shop.gateway.put_session(session("cs_plan", mode="subscription", payment_intent=None, created=at(shop, DAY)))
+    shop.gateway.put_invoice(invoice(created=at(shop, DAY)))
+    own = session("cs_plan", mode="subscription", payment_intent=None, invoice="in_1")
+    shop.hear("checkout.session.completed", own)
+    shop.hear("invoice.paid", invoice())
+    assert verify(shop).total == 0
