@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import sys
 from contextlib import closing
 from typing import Any
 
@@ -11,7 +12,7 @@ from sqlalchemy import text
 
 from payments_core import AsyncPayments, ConfigurationError, PaymentFailed, Payments, PaymentSuccessful, Settings
 from payments_core.adapters.memory import MemoryGateway, MemoryStore
-from payments_core.domain.delivery import InboxState
+from payments_core.domain.delivery import MAX_ATTEMPTS, InboxState
 from payments_core.domain.events import DomainEvent
 from payments_core.domain.payment import PaymentState
 from payments_core.money import Money
@@ -251,3 +252,16 @@ def test_each_facade_refuses_the_other_worlds_adapters() -> None:
         Payments(settings, store=MemoryStore(io="async"), gateway=MemoryGateway())
     with pytest.raises(ConfigurationError, match="AsyncPayments needs a async gateway"):
         AsyncPayments(settings, store=MemoryStore(io="async"), gateway=MemoryGateway())
+
+
+def test_a_handler_that_exits_fails_and_takes_nobody_with_it(shop: Shop) -> None:
+    """`sys.exit()` in a handler is a failed attempt: retried with backoff, dead in the end; the worker lives."""
+    calls = shop.on("charge.refunded", lambda _: sys.exit(3))
+    body, event_id = shop.event("charge.refunded", {"id": "ch_1"})
+    shop.deliver(body)
+    shop.work()
+    assert (shop.inbox(event_id).state, shop.inbox(event_id).attempts, len(calls)) == (InboxState.READY, 1, 1)
+    for _ in range(MAX_ATTEMPTS):
+        shop.clock.advance(13 * 3600)
+        shop.work()
+    assert (shop.inbox(event_id).state, len(calls)) == (InboxState.DEAD, MAX_ATTEMPTS)

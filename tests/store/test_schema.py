@@ -14,7 +14,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, create_engine, inspect, text
+from sqlalchemy import Connection, create_engine, inspect, literal, text
 
 from payments_core.adapters.sql import check, current, metadata, schema, upgrade
 from payments_core.adapters.sql.inbox import _due
@@ -270,7 +270,7 @@ def test_a_claim_does_not_read_what_is_handled(url: str) -> None:
     """Among a thousand handled rows the claim finds the open ones by the partial index."""
     upgrade(url)
     name = database_url(url, "blocking").get_backend_name()
-    statement = _due(Dialect(name, lambda: MOMENT), 20)
+    statement = _due(Dialect(name, lambda: MOMENT).now(), literal(20))
     with connected(url) as own:
         rows = [
             {

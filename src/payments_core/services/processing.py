@@ -79,6 +79,8 @@ class Processing:
 
         Raises StoreUnavailable only when even giving it back failed (its lease expires).
         """
+        if claimed.attempt > self.policy.max_attempts:
+            return await self._bury(claimed, "its attempts are used up: each of them ended its worker or its lease")
         try:
             return await self._handle(claimed, laned)
         except LeaseLost:
@@ -89,11 +91,15 @@ class Processing:
             return Outcome.PARKED
         except MalformedEvent as unreadable:
             return await self._bury(claimed, str(unreadable))
-        except Exception as failure:  # noqa: BLE001 - a developer's handler may raise anything; nothing is forgotten
+        except (Exception, SystemExit) as failure:  # noqa: BLE001 - a handler may raise anything; nothing is forgotten
             return await self._failed(claimed, failure)
-        except BaseException:  # cancelled: the process ends before the handler does
+        except BaseException as stopped:
+            # Cancelled, mostly since the process ends before the handler; otherwise it counts, lest it go on for ever.
             with suppress(PaymentsError):
-                await self._give_back(claimed, "its worker was stopped while it was handled")
+                if self.crew.is_leaving:
+                    await self._give_back(claimed, "its worker was stopped while it was handled")
+                else:
+                    await self._failed(claimed, stopped)
             raise
 
     async def _handle(self, claimed: ClaimedEvent, laned: Payment | None) -> Outcome:
@@ -127,7 +133,7 @@ class Processing:
         """As if it had not been claimed: no attempt is used up."""
         await self.store.let_go(claimed, delay_s=delay_s, reason=reason, counted=False, parked=False)
 
-    async def _failed(self, claimed: ClaimedEvent, failure: Exception) -> Outcome:
+    async def _failed(self, claimed: ClaimedEvent, failure: BaseException) -> Outcome:
         reason = _reason(failure)
         if is_exhausted(claimed.attempt, max_attempts=self.policy.max_attempts):
             return await self._bury(claimed, reason)
@@ -150,7 +156,7 @@ class Processing:
         return Outcome.DEAD
 
 
-def _reason(failure: Exception) -> str:
+def _reason(failure: BaseException) -> str:
     """What to keep of a failure: our own words in full; of anybody else's its type and place, not what it says."""
     if isinstance(failure, PaymentsError):
         return str(failure)

@@ -9,9 +9,24 @@ lease is not yet committed), and the index lets one of them win. The loser looks
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
+from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, Update, and_, bindparam, func, literal_column, not_, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Integer,
+    Select,
+    Update,
+    and_,
+    bindparam,
+    func,
+    literal_column,
+    not_,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.sql.selectable import NamedFromClause
 
@@ -19,7 +34,7 @@ from payments_core.adapters.sql.columns import Instant
 from payments_core.adapters.sql.connector import Connector, Link, changed, one
 from payments_core.adapters.sql.faults import is_deadlock, translated
 from payments_core.adapters.sql.rows import read_claimed
-from payments_core.adapters.sql.statements import Dialect
+from payments_core.adapters.sql.statements import Dialect, later_sql, now_sql
 from payments_core.adapters.sql.tables import inbox
 from payments_core.domain.delivery import ClaimedEvent, InboxState
 from payments_core.errors import StoreUnavailable
@@ -36,11 +51,12 @@ _DONE: Final = _literal(InboxState.DONE)
 _DEAD: Final = _literal(InboxState.DEAD)
 _PARKED: Final = _literal(InboxState.PARKED)
 
-_ASSIGN: Final = (
-    update(inbox)
-    .where(inbox.c.seq == bindparam("its_seq"), inbox.c.state == _LEASED, inbox.c.token == bindparam("its_token"))
-    .values(lane=bindparam("its_lane"))
+#: An UPDATE of an event, provided that the claim still holds it.
+_HELD: Final = update(inbox).where(
+    inbox.c.seq == bindparam("its_seq"), inbox.c.state == _LEASED, inbox.c.token == bindparam("its_token")
 )
+_ASSIGN: Final = _HELD.values(lane=bindparam("its_lane"))
+_BURY: Final = _HELD.values(state=_DEAD, last_error=bindparam("reason"))
 
 #: A lost race is run again at once: the winner's lease is committed by then, and its lane is left out.
 _CLAIM_TRIES: Final = 5
@@ -64,7 +80,8 @@ async def claim(connector: Connector, dialect: Dialect, *, limit: int, lease_s: 
 async def claim_in(link: Link, dialect: Dialect, *, limit: int, lease_s: int) -> Sequence[ClaimedEvent]:
     """The claim itself, in an open transaction. Raises IntegrityError when another claimant takes one of its lanes."""
     with translated(IntegrityError):
-        found = (await link.execute(_claim(dialect, limit, lease_s))).all()
+        given = dialect.moment() | dialect.later(lease_s) | {"up_to": limit}
+        found = (await link.execute(_claim(dialect.name), given)).all()
     return sorted(map(read_claimed, found), key=lambda event: event.seq)
 
 
@@ -73,7 +90,7 @@ async def assign_lane(connector: Connector, claimed: ClaimedEvent, payment_id: s
     try:
         async with connector.transaction() as link:
             with translated(IntegrityError):
-                found = await link.execute(_held(claimed).values(lane=payment_id))
+                found = await link.execute(_ASSIGN, _its(claimed) | {"its_lane": payment_id})
             return found.rowcount == 1
     except IntegrityError:
         return False
@@ -81,10 +98,7 @@ async def assign_lane(connector: Connector, claimed: ClaimedEvent, payment_id: s
 
 async def assign_lanes(connector: Connector, assignments: Sequence[tuple[ClaimedEvent, str]]) -> bool:
     """Put events into different lanes in one commit, or none of them where one cannot be."""
-    given = [
-        {"its_seq": claimed.seq, "its_token": claimed.token, "its_lane": payment_id}
-        for claimed, payment_id in assignments
-    ]
+    given = [_its(claimed) | {"its_lane": payment_id} for claimed, payment_id in assignments]
     try:
         async with connector.transaction() as link:
             with translated(IntegrityError):
@@ -111,25 +125,21 @@ async def let_go(
     parked: bool,
 ) -> bool:
     """Give the event back. False when its lease is gone."""
-    statement = _held(claimed).values(
-        state=_PARKED if parked else _READY,
-        next_at=dialect.after(delay_s),
-        attempts=inbox.c.attempts if counted else inbox.c.attempts - 1,
-        last_error=reason[:_LONGEST_REASON],
-    )
+    statement = _left(dialect.name, counted=counted, parked=parked)
+    given = _its(claimed) | dialect.later(delay_s) | {"reason": reason[:_LONGEST_REASON]}
     async with connector.transaction() as link:
-        return await changed(link, statement) == 1
+        return await changed(link, statement, given) == 1
 
 
 async def bury(connector: Connector, claimed: ClaimedEvent, reason: str) -> bool:
     """Make the event a dead letter. False when its lease is gone."""
     async with connector.transaction() as link:
-        return await changed(link, _held(claimed).values(state=_DEAD, last_error=reason[:_LONGEST_REASON])) == 1
+        return await changed(link, _BURY, _its(claimed) | {"reason": reason[:_LONGEST_REASON]}) == 1
 
 
 async def stamp_done(link: Link, dialect: Dialect, claimed: ClaimedEvent) -> bool:
     """Mark the event handled, within the transaction that handles it. False when its lease is gone."""
-    return await changed(link, _held(claimed).values(state=_DONE, done_at=dialect.now())) == 1
+    return await changed(link, _stamped(dialect.name), _its(claimed) | dialect.moment()) == 1
 
 
 async def next_due_s(connector: Connector, dialect: Dialect) -> float | None:
@@ -162,20 +172,35 @@ async def waiting(link: Link, dialect: Dialect) -> tuple[float, int]:
     return max(0.0, age_s), 0 if dead is None else int(dead[0])
 
 
-def _held(claimed: ClaimedEvent) -> Update:
-    """An UPDATE of the event, provided that this claim still holds it."""
-    return update(inbox).where(inbox.c.seq == claimed.seq, inbox.c.state == _LEASED, inbox.c.token == claimed.token)
+def _its(claimed: ClaimedEvent) -> dict[str, Any]:
+    return {"its_seq": claimed.seq, "its_token": claimed.token}
 
 
-def _claim(dialect: Dialect, limit: int, lease_s: int) -> Update:
-    due = _due(dialect, limit)
+@cache
+def _stamped(name: str) -> Update:
+    return _HELD.values(state=_DONE, done_at=now_sql(name))
+
+
+@cache
+def _left(name: str, *, counted: bool, parked: bool) -> Update:
+    return _HELD.values(
+        state=_PARKED if parked else _READY,
+        next_at=later_sql(name),
+        attempts=inbox.c.attempts if counted else inbox.c.attempts - 1,
+        last_error=bindparam("reason"),
+    )
+
+
+@cache
+def _claim(name: str) -> Update:
+    due = _due(now_sql(name), bindparam("up_to", type_=Integer))
     leased = update(inbox).values(
         state=_LEASED,
         token=inbox.c.token + 1,
         attempts=inbox.c.attempts + 1,
-        next_at=dialect.after(lease_s),
+        next_at=later_sql(name),
     )
-    if dialect.is_sqlite:
+    if name == "sqlite":
         chosen = leased.where(inbox.c.seq.in_(due))
     else:
         picked = due.with_for_update(of=inbox.alias("e"), skip_locked=True).cte("picked").prefix_with("MATERIALIZED")
@@ -183,14 +208,13 @@ def _claim(dialect: Dialect, limit: int, lease_s: int) -> Update:
     return chosen.returning(*inbox.c)
 
 
-def _due(dialect: Dialect, limit: int) -> Select[Any]:
+def _due(now: ColumnElement[datetime], limit: ColumnElement[int]) -> Select[Any]:
     """The events that may be leased now.
 
     In each lane an event whose lease ran out comes first, whatever its age: as long as it counts as leased the index
     lets no other one in, so an older event chosen in its place would be refused for ever.
     """
     event, other = inbox.alias("e"), inbox.alias("p")
-    now = dialect.now()
     before_it = and_(event.c.state != _LEASED, other.c.next_at <= now, other.c.seq < event.c.seq)
     rival = (
         select(other.c.seq)

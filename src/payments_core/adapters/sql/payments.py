@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Row, Select, and_, func, or_, select, update
+from sqlalchemy import ColumnElement, Insert, Row, Select, Update, and_, bindparam, func, or_, select, update
 
 from payments_core.adapters.sql.columns import writable
-from payments_core.adapters.sql.connector import Connector, Link, changed, one, rows
+from payments_core.adapters.sql.connector import Connector, Link, Parameters, changed, one, rows
 from payments_core.adapters.sql.rows import account_key, changed_values, payment_values, read_payment
-from payments_core.adapters.sql.statements import Dialect
+from payments_core.adapters.sql.statements import Dialect, insert_or_ignore, now_sql
 from payments_core.adapters.sql.tables import payment as payments
 from payments_core.adapters.sql.tables import ref as references
 from payments_core.adapters.sql.tables import transition as transitions
@@ -21,6 +22,10 @@ from payments_core.errors import StoreUnavailable
 
 #: Losing a race for a reference means that another caller has just committed it, so a second look finds it.
 _ADOPT_TRIES: Final = 10
+
+_BY_ID: Final = select(payments).where(payments.c.payment_id == bindparam("its_id"))
+_BY_IDS: Final = select(payments).where(payments.c.payment_id.in_(bindparam("their_ids", expanding=True)))
+_LOCK: Final = _BY_ID.with_for_update(key_share=True)
 
 
 async def add(connector: Connector, payment: Payment) -> None:
@@ -50,14 +55,14 @@ async def by_ids(connector: Connector, payment_ids: Sequence[str]) -> Mapping[st
     if not payment_ids:
         return {}
     async with connector.transaction(writes=False) as link:
-        found = await rows(link, select(payments).where(payments.c.payment_id.in_(payment_ids)))
+        found = await rows(link, _BY_IDS, {"their_ids": list(payment_ids)})
     return {row.payment_id: read_payment(row) for row in found}
 
 
 async def by_id(connector: Connector, payment_id: str) -> Payment | None:
     """The payment of that id, or None."""
     async with connector.transaction(writes=False) as link:
-        return await _read(link, select(payments).where(payments.c.payment_id == payment_id))
+        return await _read(link, _BY_ID, {"its_id": payment_id})
 
 
 async def find(connector: Connector, refs: Sequence[Ref], account: str | None, *, livemode: bool) -> Payment | None:
@@ -88,9 +93,7 @@ async def lock(link: Link, payment_id: str) -> Payment:
     FOR NO KEY UPDATE keeps every other locker out and lets a transaction pass that only adds a row which refers to the
     payment. SQLite holds the lock on the whole database already.
     """
-    found = await _read(
-        link, select(payments).where(payments.c.payment_id == payment_id).with_for_update(key_share=True)
-    )
+    found = await _read(link, _LOCK, {"its_id": payment_id})
     if found is None:
         raise missing(payment_id)
     return found
@@ -99,10 +102,8 @@ async def lock(link: Link, payment_id: str) -> Payment:
 async def save(link: Link, before: Payment | None, payment: Payment) -> None:
     """Write the fields that differ from `before`, or all of them where it is not known."""
     values = payment_values(payment) if before is None else changed_values(before, payment)
-    if values:
-        statement = update(payments).where(payments.c.payment_id == payment.payment_id).values(values)
-        if await changed(link, statement) != 1:
-            raise missing(payment.payment_id)
+    if values and await changed(link, _saved(frozenset(values)), values | {"its_id": payment.payment_id}) != 1:
+        raise missing(payment.payment_id)
 
 
 async def add_refs(
@@ -134,15 +135,14 @@ async def record(
     reason: str | None,
 ) -> bool:
     """Record a transition once. True when this call did."""
-    statement = dialect.insert_or_ignore(transitions).values(
-        payment_id=payment_id,
-        transition=transition,
-        discriminator=discriminator,
-        event_id=event_id,
-        recorded_at=dialect.now(),
-        reason=reason,
-    )
-    return await changed(link, statement) == 1
+    given = {
+        "payment_id": payment_id,
+        "transition": transition,
+        "discriminator": discriminator,
+        "event_id": event_id,
+        "reason": reason,
+    }
+    return await changed(link, _recorded(dialect.name), given | dialect.moment()) == 1
 
 
 def missing(payment_id: str) -> LookupError:
@@ -180,14 +180,14 @@ async def _insert_refs(
     """How many were free. In one order for everybody: opposite orders would wait for each other."""
     inserted = 0
     for ref in sorted(set(refs), key=lambda ref: (ref.kind, ref.stripe_id)):
-        statement = dialect.insert_or_ignore(references).values(
-            account=account_key(account),
-            livemode=livemode,
-            kind=ref.kind,
-            stripe_id=ref.stripe_id,
-            payment_id=payment_id,
-        )
-        inserted += await changed(link, statement)
+        given = {
+            "account": account_key(account),
+            "livemode": livemode,
+            "kind": ref.kind,
+            "stripe_id": ref.stripe_id,
+            "payment_id": payment_id,
+        }
+        inserted += await changed(link, _referred(dialect.name), given)
     return inserted
 
 
@@ -210,8 +210,28 @@ def _is(ref: Ref) -> ColumnElement[bool]:
     return and_(references.c.kind == ref.kind, references.c.stripe_id == ref.stripe_id)
 
 
-async def _read(link: Link, statement: Select[Any]) -> Payment | None:
-    found = await one(link, statement)
+@cache
+def _saved(names: frozenset[str]) -> Update:
+    new = {name: bindparam(name, type_=payments.c[name].type) for name in sorted(names)}
+    return update(payments).where(payments.c.payment_id == bindparam("its_id")).values(new)
+
+
+@cache
+def _recorded(name: str) -> Insert:
+    given = ("payment_id", "transition", "discriminator", "event_id", "reason")
+    return insert_or_ignore(transitions, name).values(
+        {column: bindparam(column) for column in given} | {"recorded_at": now_sql(name)}
+    )
+
+
+@cache
+def _referred(name: str) -> Insert:
+    given = ("account", "livemode", "kind", "stripe_id", "payment_id")
+    return insert_or_ignore(references, name).values({column: bindparam(column) for column in given})
+
+
+async def _read(link: Link, statement: Select[Any], parameters: Parameters = None) -> Payment | None:
+    found = await one(link, statement, parameters)
     return None if found is None else read_payment(found)
 
 

@@ -310,4 +310,5 @@ class ThreadedSqlite:
 
 def _errors_of(driver: Any) -> tuple[_Errors, _Errors]:
     """A driver's outages and refusals."""
-    return (*_OUTAGES, driver.Error), (driver.DataError, driver.IntegrityError)
+    # What a trigger of the developer's raises is a ProgrammingError to psycopg.
+    return (*_OUTAGES, driver.Error), (driver.DataError, driver.IntegrityError, driver.ProgrammingError)
