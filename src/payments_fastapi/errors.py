@@ -10,6 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Scope
 
 from payments_core.errors import InvalidRequest, PaymentsError
 from payments_core.http.messages import Headers, HttpReply, HttpRequest
@@ -30,10 +31,15 @@ def described(request: Request) -> HttpRequest:
     """The request without its body."""
     return HttpRequest(
         method=request.method,
-        path=request.url.path,
-        headers=Headers(request.headers.items()),
+        path=request.scope["path"],
+        headers=headers_of(request.scope),
         params={name: str(value) for name, value in request.path_params.items()},
     )
+
+
+def headers_of(scope: Scope) -> Headers:
+    """The header fields of an ASGI scope; as everywhere in ASGI, bytes that are Latin-1."""
+    return Headers((name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"])
 
 
 def to_response(reply: HttpReply) -> Response:
