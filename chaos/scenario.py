@@ -17,6 +17,10 @@ from attrs import field, frozen
 Figure: TypeAlias = int | float | str
 
 
+class CannotRun(Exception):
+    """A scenario cannot run on this machine; the message says why, and what would change that."""
+
+
 class Scale(StrEnum):
     """How long a scenario runs: `short` is seconds, for every test run; `long` is the figure that is promised."""
 
@@ -26,8 +30,10 @@ class Scale(StrEnum):
 
 @frozen
 class Setup:
-    """Where a scenario works. `folder` is its own and empty; `postgres_url` is a server on which it may make
-    databases, None where there is none; `mutant` names the fault that is planted to see the scenario turn red.
+    """Where a scenario works.
+
+    `folder` is its own and empty; `postgres_url` is a server on which it may make databases, None where there is none;
+    `mutant` names the fault that is planted to see the scenario turn red.
     """
 
     seed: int
