@@ -17,10 +17,9 @@ from types import MappingProxyType
 from typing import Any, Final, Self
 
 from attrs import frozen
-from sqlalchemy import Update, update
+from sqlalchemy import Update, bindparam, or_, update
 
 from payments_core.adapters.sql import inbox as inbox_module
-from payments_core.adapters.sql.statements import Dialect
 from payments_core.adapters.sql.store import SqlStore
 from payments_core.adapters.sql.tables import inbox
 from payments_core.domain.delivery import ClaimedEvent, ReceivedEvent
@@ -145,19 +144,25 @@ def _dedupe_on_existence() -> None:
 
 
 def _no_fencing_token() -> None:
-    def held(claimed: ClaimedEvent) -> Update:
-        return update(inbox).where(inbox.c.seq == claimed.seq)
-
-    inbox_module._held = held  # pyright: ignore[reportPrivateUsage]
+    module: Any = inbox_module
+    # The token is still a parameter, and any will do.
+    anybody = or_(inbox.c.token == bindparam("its_token"), inbox.c.token >= 0)
+    held = update(inbox).where(inbox.c.seq == bindparam("its_seq"), anybody)
+    module._HELD = held
+    module._ASSIGN = held.values(lane=bindparam("its_lane"))
+    module._stamped.cache_clear()
+    module._left.cache_clear()
 
 
 def _attempt_not_counted() -> None:
-    original = inbox_module._claim  # pyright: ignore[reportPrivateUsage]
+    module: Any = inbox_module
+    original = module._claim
 
-    def claim(dialect: Dialect, limit: int, lease_s: int) -> Update:
-        return original(dialect, limit, lease_s).values(attempts=inbox.c.attempts)
+    def claim(name: str, *, abandoned: bool) -> Update:
+        changed: Update = original(name, abandoned=abandoned).values(attempts=inbox.c.attempts)
+        return changed
 
-    inbox_module._claim = claim  # pyright: ignore[reportPrivateUsage]
+    module._claim = claim
 
 
 _SYNCED: Final = re.compile(r"PRAGMA SYNCHRONOUS ?= ?(FULL|EXTRA)")

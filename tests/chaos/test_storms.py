@@ -96,26 +96,18 @@ def test_a_zombie_over_postgresql_writes_nothing(
     assert count(result, "zombies") == zombies.SIZES["short"].at_once
 
 
-BUG = pytest.mark.xfail(
-    strict=True,
-    reason="an event that takes its worker down is claimed for ever, and starves those that are claimed with it",
-)
-
-
 def poison_kept(result: Result) -> None:
     kept(result)
     assert count(result, "poisoned") == len(poison.POISONS)
     assert count(result, "deaths of workers") > 0
 
 
-@BUG
 def test_poison_over_sqlite_is_buried_and_its_neighbours_are_handled(short_setup: MakeSetup) -> None:
     """A handler that raises, aborts or hangs is run as often as allowed and then never again (SQLite)."""
     (scenario,) = on("sqlite", poison.SCENARIOS)
     poison_kept(scenario.run(short_setup()))
 
 
-@BUG
 def test_poison_over_postgresql_is_buried_and_its_neighbours_are_handled(
     short_setup: MakeSetup, postgres_server_url: str
 ) -> None:

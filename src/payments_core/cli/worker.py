@@ -85,9 +85,10 @@ def _work(payments: Payments, grace_s: float) -> None:
     def asked_to_leave(_number: int, _frame: FrameType | None) -> None:
         leave.set()
 
-    payments.start(runner=True)
+    # Before anything is claimed: a signal must find somebody who gives it back.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, asked_to_leave)
+    payments.start(runner=True)
     _ready()
     leave.wait()
     _let_the_next_signal_end_it()
@@ -96,10 +97,10 @@ def _work(payments: Payments, grace_s: float) -> None:
 
 async def _work_on_a_loop(payments: AsyncPayments, grace_s: float) -> None:
     leave = asyncio.Event()
-    await payments.start(runner=True)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, leave.set)
+    await payments.start(runner=True)
     _ready()
     await leave.wait()
     for number in (signal.SIGTERM, signal.SIGINT):

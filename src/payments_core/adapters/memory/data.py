@@ -109,6 +109,9 @@ class Data:
         """Lease what is due."""
         due = [event for event in self.inbox.values() if self._is_claimable(event, now)]
         chosen = sorted(due, key=lambda event: (event.next_at, event.seq))[:limit]
+        # What may have ended its worker is claimed alone: it must not use up the attempts of others.
+        abandoned = [event for event in due if event.state is InboxState.LEASED]
+        chosen = sorted(abandoned, key=lambda event: (event.next_at, event.seq))[: min(limit, 1)] or chosen
         for event in chosen:
             event.state, event.next_at = InboxState.LEASED, now + lease
             event.token += 1

@@ -87,7 +87,7 @@ def _made(make: Callable[[], Engine], url: URL, limits: Limits) -> Engine:
         ) from None
     if is_sqlite(url):
         event.listen(engine, "connect", sqlite.connected(limits.lock_s))
-        event.listen(engine, "begin", lambda connection: _sqlite_begins(connection, limits.lock_s))
+        event.listen(engine, "begin", _sqlite_begins(limits.lock_s))
     else:
         event.listen(engine, "connect", _postgresql_connected(limits))
     return engine
@@ -113,11 +113,14 @@ def _arguments(url: URL, limits: Limits, *, pooled: bool) -> dict[str, Any]:
     return common | {"connect_args": {name: value for name, value in bounds.items() if name not in given}}
 
 
-def _sqlite_begins(connection: Connection, lock_s: float) -> None:
-    if connection.get_execution_options().get(WRITES, False):
-        sqlite.begin_immediate(connection, lock_s)
-    else:
-        connection.exec_driver_sql("BEGIN")
+def _sqlite_begins(lock_s: float) -> Callable[[Connection], None]:
+    def begins(connection: Connection) -> None:
+        if connection.get_execution_options().get(WRITES, False):
+            sqlite.begin_immediate(connection, lock_s)
+        else:
+            connection.exec_driver_sql("BEGIN")
+
+    return begins
 
 
 def _postgresql_connected(limits: Limits) -> Callable[[DBAPIConnection, object], None]:

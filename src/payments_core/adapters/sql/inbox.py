@@ -64,7 +64,11 @@ _LONGEST_REASON: Final = 2000
 
 
 async def claim(connector: Connector, dialect: Dialect, *, limit: int, lease_s: int) -> Sequence[ClaimedEvent]:
-    """Lease up to `limit` due events, at most one of each lane, in the order in which they were received."""
+    """Lease up to `limit` due events, at most one of each lane, in the order in which they were received.
+
+    An event whose lease ran out may be what ended its worker: it is claimed alone, so that it cannot use up the
+    attempts of those that would be claimed with it.
+    """
     for _ in range(_CLAIM_TRIES):
         try:
             async with connector.transaction() as link:
@@ -80,8 +84,10 @@ async def claim(connector: Connector, dialect: Dialect, *, limit: int, lease_s: 
 async def claim_in(link: Link, dialect: Dialect, *, limit: int, lease_s: int) -> Sequence[ClaimedEvent]:
     """The claim itself, in an open transaction. Raises IntegrityError when another claimant takes one of its lanes."""
     with translated(IntegrityError):
-        given = dialect.moment() | dialect.later(lease_s) | {"up_to": limit}
-        found = (await link.execute(_claim(dialect.name), given)).all()
+        given = dialect.moment() | dialect.later(lease_s)
+        found = (await link.execute(_claim(dialect.name, abandoned=True), given | {"up_to": min(limit, 1)})).all()
+        if not found:
+            found = (await link.execute(_claim(dialect.name, abandoned=False), given | {"up_to": limit})).all()
     return sorted(map(read_claimed, found), key=lambda event: event.seq)
 
 
@@ -192,8 +198,8 @@ def _left(name: str, *, counted: bool, parked: bool) -> Update:
 
 
 @cache
-def _claim(name: str) -> Update:
-    due = _due(now_sql(name), bindparam("up_to", type_=Integer))
+def _claim(name: str, *, abandoned: bool) -> Update:
+    due = _due(now_sql(name), bindparam("up_to", type_=Integer), abandoned=abandoned)
     leased = update(inbox).values(
         state=_LEASED,
         token=inbox.c.token + 1,
@@ -208,8 +214,8 @@ def _claim(name: str) -> Update:
     return chosen.returning(*inbox.c)
 
 
-def _due(now: ColumnElement[datetime], limit: ColumnElement[int]) -> Select[Any]:
-    """The events that may be leased now.
+def _due(now: ColumnElement[datetime], limit: ColumnElement[int], *, abandoned: bool) -> Select[Any]:
+    """The events that may be leased now: those whose lease ran out, or those that nobody holds.
 
     In each lane an event whose lease ran out comes first, whatever its age: as long as it counts as leased the index
     lets no other one in, so an older event chosen in its place would be refused for ever.
@@ -228,7 +234,8 @@ def _due(now: ColumnElement[datetime], limit: ColumnElement[int]) -> Select[Any]
     )
     return (
         select(event.c.seq)
-        .where(_is_open(event), event.c.next_at <= now, not_(rival))
+        .where(event.c.state == _LEASED if abandoned else and_(_is_open(event), event.c.state != _LEASED))
+        .where(event.c.next_at <= now, not_(rival))
         .order_by(event.c.next_at, event.c.seq)
         .limit(limit)
     )

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from functools import cache
 from zlib import crc32
 
-from sqlalchemy import Insert, bindparam, func, literal_column, select
+from sqlalchemy import Insert, func, literal_column, select
 
 from payments_core.adapters.sql.connector import Connector, Link, changed, one, rows
-from payments_core.adapters.sql.statements import Dialect, now_sql
+from payments_core.adapters.sql.statements import Dialect, given, now_sql
 from payments_core.adapters.sql.tables import PARTITIONS, outbox
 from payments_core.ports import OutboxRow
 
@@ -22,7 +22,7 @@ def partition(key: str) -> int:
 async def enqueue(link: Link, dialect: Dialect, written: Sequence[OutboxRow], *, owed: bool) -> None:
     """Insert the rows one after another, so that their ids rise in this order."""
     for row in written:
-        given = {
+        columns = {
             "event_id": row.event_id,
             "type": row.type,
             "key": row.key,
@@ -33,13 +33,13 @@ async def enqueue(link: Link, dialect: Dialect, written: Sequence[OutboxRow], *,
             "occurred_at": row.occurred_at,
             "owed": owed,
         }
-        await changed(link, _enqueued(dialect.name), given | dialect.moment())
+        await changed(link, _enqueued(dialect.name), columns | dialect.moment())
 
 
 @cache
 def _enqueued(name: str) -> Insert:
-    given = ("event_id", "type", "key", "part", "payload", "payment_id", "traceparent", "occurred_at", "owed")
-    return outbox.insert().values({column: bindparam(column) for column in given} | {"created_at": now_sql(name)})
+    columns = ("event_id", "type", "key", "part", "payload", "payment_id", "traceparent", "occurred_at", "owed")
+    return outbox.insert().values(given(columns, created_at=now_sql(name)))
 
 
 async def backlog(link: Link) -> int:

@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Insert, Row, Select, Update, and_, bindpar
 from payments_core.adapters.sql.columns import writable
 from payments_core.adapters.sql.connector import Connector, Link, Parameters, changed, one, rows
 from payments_core.adapters.sql.rows import account_key, changed_values, payment_values, read_payment
-from payments_core.adapters.sql.statements import Dialect, insert_or_ignore, now_sql
+from payments_core.adapters.sql.statements import Dialect, given, insert_or_ignore, now_sql
 from payments_core.adapters.sql.tables import payment as payments
 from payments_core.adapters.sql.tables import ref as references
 from payments_core.adapters.sql.tables import transition as transitions
@@ -135,14 +135,14 @@ async def record(
     reason: str | None,
 ) -> bool:
     """Record a transition once. True when this call did."""
-    given = {
+    columns = {
         "payment_id": payment_id,
         "transition": transition,
         "discriminator": discriminator,
         "event_id": event_id,
         "reason": reason,
     }
-    return await changed(link, _recorded(dialect.name), given | dialect.moment()) == 1
+    return await changed(link, _recorded(dialect.name), columns | dialect.moment()) == 1
 
 
 def missing(payment_id: str) -> LookupError:
@@ -180,14 +180,14 @@ async def _insert_refs(
     """How many were free. In one order for everybody: opposite orders would wait for each other."""
     inserted = 0
     for ref in sorted(set(refs), key=lambda ref: (ref.kind, ref.stripe_id)):
-        given = {
+        columns = {
             "account": account_key(account),
             "livemode": livemode,
             "kind": ref.kind,
             "stripe_id": ref.stripe_id,
             "payment_id": payment_id,
         }
-        inserted += await changed(link, _referred(dialect.name), given)
+        inserted += await changed(link, _referred(dialect.name), columns)
     return inserted
 
 
@@ -218,16 +218,14 @@ def _saved(names: frozenset[str]) -> Update:
 
 @cache
 def _recorded(name: str) -> Insert:
-    given = ("payment_id", "transition", "discriminator", "event_id", "reason")
-    return insert_or_ignore(transitions, name).values(
-        {column: bindparam(column) for column in given} | {"recorded_at": now_sql(name)}
-    )
+    columns = ("payment_id", "transition", "discriminator", "event_id", "reason")
+    return insert_or_ignore(transitions, name).values(given(columns, recorded_at=now_sql(name)))
 
 
 @cache
 def _referred(name: str) -> Insert:
-    given = ("account", "livemode", "kind", "stripe_id", "payment_id")
-    return insert_or_ignore(references, name).values({column: bindparam(column) for column in given})
+    columns = ("account", "livemode", "kind", "stripe_id", "payment_id")
+    return insert_or_ignore(references, name).values(given(columns))
 
 
 async def _read(link: Link, statement: Select[Any], parameters: Parameters = None) -> Payment | None:

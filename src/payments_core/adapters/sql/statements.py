@@ -10,6 +10,7 @@ is on the worker's own machine and gets the injected clock as a parameter.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -76,3 +77,9 @@ def insert_or_ignore(table: Table, name: str) -> postgresql.Insert | sqlite.Inse
     insert = sqlite.insert(table) if name == "sqlite" else postgresql.insert(table)
     # Without the option SQLAlchemy keeps the count of an INSERT only while its cursor is open.
     return insert.on_conflict_do_nothing().execution_options(preserve_rowcount=True)
+
+
+def given(columns: Iterable[str], **others: ColumnElement[Any]) -> dict[str, ColumnElement[Any]]:
+    """Values of a statement that is built once: a parameter for each column of that name, and expressions."""
+    values: dict[str, ColumnElement[Any]] = {column: bindparam(column) for column in columns}
+    return values | others

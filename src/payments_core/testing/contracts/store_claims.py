@@ -62,6 +62,22 @@ class ClaimContract:
         assert second.token > first.token
 
     @scenario
+    async def test_what_may_have_ended_its_worker_is_claimed_alone(self, world: StoreWorld) -> None:
+        """Events of a claim whose worker died come back one at a time: one cannot use up the others' attempts."""
+        store = await world.open()
+        for number in range(3):
+            await store.receive(received(f"evt_{number}"))
+        assert len(await store.claim(limit=10, lease_s=10)) == 3
+        await store.receive(received("evt_3"))
+        await world.pass_time(11)
+        handled: list[list[str]] = []
+        while found := await store.claim(limit=10, lease_s=1000):
+            handled.append([event.event_id for event in found])
+            for event in found:
+                assert await finish(store, event)
+        assert handled == [["evt_0"], ["evt_1"], ["evt_2"], ["evt_3"]]
+
+    @scenario
     async def test_an_expired_lease_that_nobody_took_is_still_held(self, world: StoreWorld) -> None:
         """Being late is no harm as long as nobody else has started."""
         store = await world.open()
