@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, TypeAlias
 
-from attrs import evolve
 from flask import Blueprint, Flask, Request, Response, current_app, request
 from flask.blueprints import BlueprintSetupState
 
@@ -65,14 +64,22 @@ def install_error_handlers(app: Flask) -> None:
 
 def _view(payments: Payments, route: Route, user_id: UserId | None) -> View:
     def view(**params: str) -> Response:
-        asked = evolve(_described(), params=params)
+        headers = Headers(request.headers.items())
         try:
-            check_length(route, asked.headers)
+            check_length(route, headers)
             body = _body(route) if route.body_limit else b""
         except PaymentsError as error:
-            return _response(refuse(error, asked))
+            return _response(refuse(error, HttpRequest(request.method, request.path, headers)))
         user = None if user_id is None else user_id(request)
-        asked = evolve(asked, body=body, user_id=None if user is None else str(user), names_users=user_id is not None)
+        asked = HttpRequest(
+            request.method,
+            request.path,
+            headers,
+            body,
+            params,
+            user_id=None if user is None else str(user),
+            names_users=user_id is not None,
+        )
         return _response(payments.answer(route, asked))
 
     view.__name__ = route.name

@@ -27,7 +27,7 @@ _INSERT: Final = (
     " attempts, next_at, received_at) VALUES "
 )
 _IGNORE: Final = " ON CONFLICT (account, livemode, event_id) DO NOTHING RETURNING account, livemode, event_id"
-_POSTGRESQL_ROW: Final = "(%s, %s, %s, %s, %s, %s, %s, %s, 0, 0, statement_timestamp(), statement_timestamp())"
+_COLUMNS: Final = 8
 _SQLITE_ROW: Final = "(?, ?, ?, ?, ?, ?, ?, ?, 0, 0, ?, ?)"
 
 
@@ -57,8 +57,16 @@ def in_order(rows: Iterable[Row]) -> Sequence[Row]:
 
 @lru_cache(maxsize=LARGEST_GROUP)
 def postgresql_insert(size: int) -> bytes:
-    """The statement for a group of `size` rows; its parameters are the rows' columns one after another."""
-    return (_INSERT + ", ".join([_POSTGRESQL_ROW] * size) + _IGNORE).encode()
+    """The statement for a group of `size` rows; its parameters are the rows' columns one after another.
+
+    With the server's own placeholders: psycopg would translate its own anew in every statement of this length.
+    """
+    return (_INSERT + ", ".join(_postgresql_row(number) for number in range(size)) + _IGNORE).encode()
+
+
+def _postgresql_row(number: int) -> str:
+    places = ", ".join(f"${number * _COLUMNS + place}" for place in range(1, _COLUMNS + 1))
+    return f"({places}, 0, 0, statement_timestamp(), statement_timestamp())"
 
 
 @lru_cache(maxsize=LARGEST_GROUP)

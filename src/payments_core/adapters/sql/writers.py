@@ -120,7 +120,7 @@ class AsyncPostgresql:
     def __init__(self, engine: Callable[[], Awaitable[AsyncEngine]]) -> None:
         self._engine = engine
         self._connection: AsyncConnection | None = None
-        self._driver: Any = None
+        self._cursor: Any = None
         self.outages: _Errors = _OUTAGES
         self.refusals: _Errors = ()
 
@@ -133,12 +133,12 @@ class AsyncPostgresql:
         """See HeldConnection."""
         if self._connection is None:
             await self._open()
-        cursor = await self._driver.execute(postgresql_insert(len(rows)), parameters(rows))
-        return frozenset(await cursor.fetchall())
+        await self._cursor.execute(postgresql_insert(len(rows)), parameters(rows))
+        return frozenset(await self._cursor.fetchall())
 
     async def drop(self) -> None:
         """See HeldConnection."""
-        connection, self._connection, self._driver = self._connection, None, None
+        connection, self._connection, self._cursor = self._connection, None, None
         if connection is not None:
             with suppress(*self.outages):
                 await connection.invalidate()
@@ -147,7 +147,7 @@ class AsyncPostgresql:
 
     async def close(self) -> None:
         """See HeldConnection."""
-        connection, self._connection, self._driver = self._connection, None, None
+        connection, self._connection, self._cursor = self._connection, None, None
         if connection is not None:
             with suppress(*self.outages):
                 await connection.close()
@@ -158,7 +158,8 @@ class AsyncPostgresql:
         connection = await engine.connect()
         try:
             await connection.execution_options(isolation_level="AUTOCOMMIT")
-            self._driver = (await connection.get_raw_connection()).driver_connection
+            driver: Any = (await connection.get_raw_connection()).driver_connection
+            self._cursor = engine.dialect.loaded_dbapi.AsyncRawCursor(driver)
         except BaseException:
             await connection.invalidate()
             await connection.close()
@@ -172,7 +173,7 @@ class BlockingPostgresql:
     def __init__(self, engine: Callable[[], Engine]) -> None:
         self._engine = engine
         self._connection: Connection | None = None
-        self._driver: Any = None
+        self._cursor: Any = None
         self.outages: _Errors = _OUTAGES
         self.refusals: _Errors = ()
 
@@ -185,11 +186,11 @@ class BlockingPostgresql:
         """See HeldConnection."""
         if self._connection is None:
             self._open()
-        return frozenset(self._driver.execute(postgresql_insert(len(rows)), parameters(rows)).fetchall())
+        return frozenset(self._cursor.execute(postgresql_insert(len(rows)), parameters(rows)).fetchall())
 
     async def drop(self) -> None:
         """See HeldConnection."""
-        connection, self._connection, self._driver = self._connection, None, None
+        connection, self._connection, self._cursor = self._connection, None, None
         if connection is not None:
             with suppress(*self.outages):
                 connection.invalidate()
@@ -198,7 +199,7 @@ class BlockingPostgresql:
 
     async def close(self) -> None:
         """See HeldConnection."""
-        connection, self._connection, self._driver = self._connection, None, None
+        connection, self._connection, self._cursor = self._connection, None, None
         if connection is not None:
             with suppress(*self.outages):
                 connection.close()
@@ -209,7 +210,7 @@ class BlockingPostgresql:
         connection = engine.connect()
         try:
             connection.execution_options(isolation_level="AUTOCOMMIT")
-            self._driver = connection.connection.driver_connection
+            self._cursor = engine.dialect.loaded_dbapi.RawCursor(connection.connection.driver_connection)
         except BaseException:
             connection.invalidate()
             connection.close()
