@@ -10,8 +10,10 @@ import asyncio
 import contextlib
 import contextvars
 import logging
+import os
 import threading
 import time
+import weakref
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
@@ -105,6 +107,8 @@ class ThreadRunner:
         self._work = threading.Event()
         self._stopping = False
         self._thread: threading.Thread | None = None
+        self._round = threading.RLock()
+        _RUNNERS.add(self)
 
     def nudge(self) -> None:
         """See Waiter."""
@@ -131,6 +135,7 @@ class ThreadRunner:
         """Begin on a daemon thread, which never keeps a process alive."""
         # A new event: after a fork the old one's lock may be held by a thread that is not in this process.
         self._work = threading.Event()
+        self._round = threading.RLock()
         self._stopping = False
         self._thread = threading.Thread(
             target=self._run, args=(run_due, next_due_s), name="payments-runner", daemon=True
@@ -148,15 +153,46 @@ class ThreadRunner:
             thread.join(grace_s)
             self._stopping = thread.is_alive()
 
+    def before_fork(self) -> Callable[[], None]:
+        """Wait until no round is under way, and begin none; what ends that, in the parent and in the child.
+
+        A child that is forked in the middle of a transaction of SQLite's inherits its locks, which nobody gives back.
+        """
+        lock = self._round
+        return lock.release if lock.acquire(timeout=GRACE_S) else _nothing
+
     def _run(self, run_due: Callable[[], int], next_due_s: Callable[[], float | None]) -> None:
         while not self._stopping:
             self._work.clear()
             try:
-                wait_s = 0.0 if run_due() else idle_s(next_due_s())
+                with self._round:
+                    wait_s = 0.0 if run_due() else idle_s(next_due_s())
             except Exception as trouble:  # noqa: BLE001 - the runner outlives whatever happens to one round
                 wait_s = _report(trouble)
             if wait_s and not self._stopping:
                 self._work.wait(wait_s)
+
+
+def _nothing() -> None:
+    """A round that outlasts the grace period is not waited for any longer."""
+
+
+#: Runners of this process, and what lets them go on after the fork under way.
+_RUNNERS: weakref.WeakSet[ThreadRunner] = weakref.WeakSet()
+_HELD: list[Callable[[], None]] = []
+
+
+def _before_fork() -> None:
+    _HELD.extend(runner.before_fork() for runner in list(_RUNNERS))
+
+
+def _after_fork() -> None:
+    while _HELD:
+        _HELD.pop()()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork)
 
 
 def idle_s(next_due_s: float | None) -> float:

@@ -1,0 +1,94 @@
+"""The runner's thread under `gunicorn --preload`: the application is built before the fork, the thread after it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from urllib.error import HTTPError
+
+import pytest
+from sqlalchemy import create_engine, text
+
+from payments_core.adapters.sql import upgrade
+from payments_core.adapters.sql.urls import database_url
+from payments_core.domain.signature import sign
+
+SECRET = "whsec_test_secret"
+DEADLINE_S = 60
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database of each kind."""
+    sqlite = f"sqlite:///{tmp_path / 'payments.db'}"
+    found: str = sqlite if request.param == "sqlite" else request.getfixturevalue("postgres_url")
+    return found
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Wait for other processes, and not for ever."""
+    deadline = time.monotonic() + DEADLINE_S
+    while not condition():
+        assert time.monotonic() < deadline, "it never came to that"
+        time.sleep(0.02)
+
+
+def answered(port: int, path: str, body: bytes | None = None) -> int:
+    """The status of a request; 0 where nobody listens yet."""
+    headers = {} if body is None else {"Stripe-Signature": sign(body, SECRET, timestamp_s=int(time.time()))}
+    request = urllib.request.Request(f"http://127.0.0.1:{port}/api/payments{path}", data=body, headers=headers)
+    try:
+        with urllib.request.urlopen(request, timeout=DEADLINE_S) as reply:  # noqa: S310 - our own server
+            return int(reply.status)
+    except HTTPError as refused:
+        return refused.code
+    except OSError:
+        return 0
+
+
+@pytest.mark.parametrize("starts_before_fork", [False, True], ids=["built before", "started before"])
+def test_events_are_handled_once_by_workers_that_were_forked(url: str, *, starts_before_fork: bool) -> None:
+    """Two workers of a preloaded application take forty events in and handle each once, in processes of their own."""
+    upgrade(url)
+    engine = create_engine(database_url(url, "blocking"))
+    with engine.begin() as connection:
+        connection.execute(text("CREATE TABLE effects (event_id TEXT NOT NULL, pid INTEGER NOT NULL)"))
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = int(free.getsockname()[1])
+    environment = os.environ | {"PAYMENTS_DATABASE_URL": url}
+    if starts_before_fork:
+        environment["START_BEFORE_FORK"] = "1"
+    options = ["--preload", "--workers", "2", "--worker-class", "gthread", "--threads", "4", "--log-level", "critical"]
+    command = [sys.executable, "-m", "gunicorn", "tests.worker.web:app", "--bind", f"127.0.0.1:{port}", *options]
+    server = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
+
+    def effects() -> list[tuple[str, int]]:
+        with engine.connect() as connection:
+            found = connection.execute(text("SELECT event_id, pid FROM effects ORDER BY event_id"))
+            return [(str(event_id), int(pid)) for event_id, pid in found]
+
+    try:
+        until(lambda: answered(port, "/health") == 200)
+        ids = [f"evt_{number:02}" for number in range(40)]
+        for event_id in ids:
+            document = {"id": event_id, "type": "charge.refunded", "data": {"object": {"id": "ch_1"}}}
+            assert answered(port, "/webhooks/stripe", json.dumps(document).encode()) == 200
+        until(lambda: len(effects()) >= len(ids))
+        server.send_signal(signal.SIGTERM)
+        assert server.wait(DEADLINE_S) == 0
+        assert [event_id for event_id, _ in effects()] == ids
+        if not starts_before_fork:
+            assert server.pid not in {pid for _, pid in effects()}
+    finally:
+        server.kill()
+        server.wait()
+        engine.dispose()
