@@ -43,7 +43,8 @@ class PostgresShelf:
             name = self._opened.enter_context(self._databases.empty())
             url = urlunsplit(urlsplit(self._server_url)._replace(path=f"/{name}"))
             upgrade(url)
-            self._current = PostgresDatabase(url)
+            # Interleavings are made by hand, and a machine may pause in one: nobody gives up after ten seconds here.
+            self._current = PostgresDatabase(f"{url}?options=-clock_timeout%3D60s")
             self._opened.callback(self._current.close)
         self._current.empty()
         return self._current
