@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from decimal import Decimal
 
 import pytest
@@ -211,3 +212,13 @@ def test_any_signed_bytes_are_an_envelope_or_malformed(raw: bytes) -> None:
             read(raw)
         except MalformedEvent:
             continue
+
+
+@given(st.integers(0, 10_000), st.binary(min_size=1, max_size=3))
+def test_an_event_with_a_few_bytes_changed_is_an_envelope_or_malformed(at: int, put: bytes) -> None:
+    """Damage inside a real event reaches every part of the decoders: names, strings, bytes that are no UTF-8."""
+    stated = b'{"id":"evt_1","type":"x","account":"acct_1","livemode":true,"created":5,"data":{"object":{"a":"b"}}}'
+    at %= len(stated)
+    for read in (read_envelope, read_event):
+        with suppress(MalformedEvent):
+            read(stated[:at] + put + stated[at + len(put) :])

@@ -45,7 +45,20 @@ def test_a_mark_that_two_parsers_read_differently_moves_no_money(shop: Shop) -> 
     assert shop.inbox(event_id).state.name == "DEAD"
 
 
+def test_a_mark_that_is_no_text_holds_up_none_of_its_neighbours(shop: Shop) -> None:
+    """Bytes that are no UTF-8 in one event's mark: it ends as a dead letter, and what was claimed with it is settled."""
+    told = shop.on(PaymentSuccessful)
+    first = shop.checkout()
+    body, event_id = shop.event(DONE, own_session(shop, shop.checkout()))
+    shop.deliver(body.replace(b'"payments_core_id": "', b'"payments_core_id": "\xff'))
+    shop.deliver(shop.event(DONE, own_session(shop, first))[0])
+    shop.work()
+    assert [event.session_id for event in told] == [first.session_id]
+    assert shop.inbox(event_id).state.name == "DEAD"
+
+
 def test_a_body_without_a_mark_shows_none() -> None:
     """Whatever is not an event with our mark gives None, and no error."""
-    for body in (b"", b"[]", b"{}", b'{"data":{"object":{"metadata":{}}}}', b'{"data":' * 5000):
+    unreadable = b'{"data":{"object":{"metadata":{"payments_core_id":"\xff"}}}}'
+    for body in (b"", b"[]", b"{}", b'{"data":{"object":{"metadata":{}}}}', b'{"data":' * 5000, unreadable):
         assert peek_mark(body) is None

@@ -20,6 +20,9 @@ from ..errors import MalformedEvent
 #: A thin event, and the only one that is taken: Stripe could not make an event (see `notices`).
 FAILURE_NOTICE: Final = "v2.core.health.event_generation_failure.resolved"
 
+#: What msgspec raises for a body: bytes that are no UTF-8 are a UnicodeDecodeError, and none of its own errors.
+UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
 _NAME: Final = re.compile(r"[\x21-\x7e]{1,255}")
 
 
@@ -55,7 +58,7 @@ def read_envelope(body: bytes) -> Envelope:
     """The envelope of a snapshot event. Raises MalformedEvent, with the reason, for a body of another shape."""
     try:
         snapshot = _decode(body)
-    except (msgspec.DecodeError, RecursionError):
+    except UNREADABLE:
         return _read_slowly(body)
     if memoryview(snapshot.data.object)[0] != _OBJECT_BEGINS:
         return _read_slowly(body)

@@ -11,6 +11,7 @@ from typing import Final
 import msgspec
 
 from .checkout import PAYMENT_ID_KEY
+from .envelope import UNREADABLE
 
 
 class _Metadata(msgspec.Struct, rename={"payment_id": PAYMENT_ID_KEY}):
@@ -36,5 +37,5 @@ def peek_mark(body: bytes) -> str | None:
     """The payment id that the event's object bears, or None where none can be seen."""
     try:
         return _decode(body).data.object.metadata.payment_id
-    except (msgspec.DecodeError, RecursionError):
+    except UNREADABLE:
         return None
