@@ -253,7 +253,7 @@ class Database:
     def _query(self, statement: str) -> list[tuple[Any, ...]]:
         url = make_url(self._url)
         if url.get_backend_name() == "sqlite":
-            with closing(sqlite3.connect(Path(str(url.database)), timeout=10, isolation_level=None)) as connection:
+            with closing(sqlite3.connect(Path(str(url.database)), timeout=60, isolation_level=None)) as connection:
                 return connection.execute(statement).fetchall()
         import psycopg
 

@@ -28,6 +28,8 @@ from tools.services.base import alive, end, free_port
 
 _PORT: Final = "PAYMENTS_SERVICES_POSTGRES_PORT"
 _ROWS_AT_ONCE: Final = 2000
+#: An SQLite file is held by a handler that hangs, and by a crowd of writers that queue fairly; a looker-on does neither.
+_SQLITE_PATIENCE_S: Final = 60
 
 
 @contextmanager
@@ -66,7 +68,9 @@ def prepared(url: str) -> str:
 
 def engine_of(url: str) -> Engine:
     """Connections for looking at a database, each closed after use."""
-    return create_engine(database_url(url, "blocking"), poolclass=NullPool)
+    told = database_url(url, "blocking")
+    patience = {"timeout": _SQLITE_PATIENCE_S} if told.get_backend_name() == "sqlite" else {}
+    return create_engine(told, poolclass=NullPool, connect_args=patience)
 
 
 def open_checkouts(url: str, plan: Plan) -> None:

@@ -155,7 +155,7 @@ def _audit(database: Path, ledger: _Ledger) -> None:
 
 
 def _query(database: Path, statement: str) -> list[tuple[object, ...]]:
-    with closing(sqlite3.connect(database, timeout=10, isolation_level=None)) as connection:
+    with closing(sqlite3.connect(database, timeout=60, isolation_level=None)) as connection:
         return connection.execute(statement).fetchall()
 
 
