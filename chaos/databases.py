@@ -28,7 +28,7 @@ from tools.services.base import alive, end, free_port
 
 _PORT: Final = "PAYMENTS_SERVICES_POSTGRES_PORT"
 _ROWS_AT_ONCE: Final = 2000
-#: An SQLite file is held by a handler that hangs, and by a crowd of writers that queue fairly; a looker-on does neither.
+#: An SQLite file is held by a handler that hangs; so long a looker-on waits.
 _SQLITE_PATIENCE_S: Final = 60
 
 

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -120,3 +121,60 @@ def test_one_that_fails_does_not_keep_the_others_from_ending(world: Callable[...
     with pytest.raises(RuntimeError, match="two"):
         world(crew.each([1, 2, 3], work, hands=1))
     assert done == [1, 3]
+
+
+class BusyRunner:
+    """A runner that always finds something due."""
+
+    def __init__(self) -> None:
+        self.runner = ThreadRunner()
+        self.rounds = 0
+        self._changed = threading.Condition()
+        self.runner.start(self._run_due, lambda: None)
+
+    def _run_due(self) -> int:
+        with self._changed:
+            self.rounds += 1
+            self._changed.notify_all()
+        threading.Event().wait(0.001)
+        return 1
+
+    def goes_on(self) -> bool:
+        """Whether another round begins."""
+        with self._changed:
+            seen = self.rounds
+            return self._changed.wait_for(lambda: self.rounds > seen + 1, 20)
+
+
+def test_a_fork_waits_for_the_round_under_way_and_not_until_nothing_is_due() -> None:
+    """A busy runner is stopped between two of its rounds, and goes on after the fork."""
+    busy = BusyRunner()
+    assert busy.goes_on()
+    asked = busy.rounds
+    go_on = busy.runner.before_fork()
+    reached = busy.rounds
+    threading.Event().wait(0.05)
+    assert busy.rounds == reached
+    assert reached - asked < 20
+    go_on()
+    assert busy.goes_on()
+    busy.runner.stop()
+
+
+def test_a_thread_that_forks_gives_back_what_it_holds_and_nothing_of_another_s(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two threads fork at once: the end of one's fork lets nothing go on that the other has stopped."""
+    given_back: list[int] = []
+
+    class Held:
+        def before_fork(self) -> Callable[[], None]:
+            holder = threading.get_ident()
+            return lambda: given_back.append(holder)
+
+    monkeypatch.setattr(runners, "_RUNNERS", {Held()})
+    runners.before_fork()
+    with ThreadPoolExecutor(1) as other:
+        other.submit(runners.before_fork).result(20)
+        runners.after_fork()
+        assert given_back == [threading.get_ident()]
+        other.submit(runners.after_fork).result(20)
+    assert len(set(given_back)) == 2

@@ -46,7 +46,7 @@ def test_a_mark_that_two_parsers_read_differently_moves_no_money(shop: Shop) -> 
 
 
 def test_a_mark_that_is_no_text_holds_up_none_of_its_neighbours(shop: Shop) -> None:
-    """Bytes that are no UTF-8 in one event's mark: it ends as a dead letter, and what was claimed with it is settled."""
+    """Bytes that are no UTF-8 in one event's mark: a dead letter, and what was claimed with it is settled."""
     told = shop.on(PaymentSuccessful)
     first = shop.checkout()
     body, event_id = shop.event(DONE, own_session(shop, shop.checkout()))

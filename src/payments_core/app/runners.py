@@ -107,6 +107,7 @@ class ThreadRunner:
         self._work = threading.Event()
         self._stopping = False
         self._thread: threading.Thread | None = None
+        self._gate = threading.Lock()
         self._round = threading.RLock()
         _RUNNERS.add(self)
 
@@ -133,9 +134,6 @@ class ThreadRunner:
 
     def start(self, run_due: Callable[[], int], next_due_s: Callable[[], float | None]) -> None:
         """Begin on a daemon thread, which never keeps a process alive."""
-        # A new event: after a fork the old one's lock may be held by a thread that is not in this process.
-        self._work = threading.Event()
-        self._round = threading.RLock()
         self._stopping = False
         self._thread = threading.Thread(
             target=self._run, args=(run_due, next_due_s), name="payments-runner", daemon=True
@@ -154,17 +152,27 @@ class ThreadRunner:
             self._stopping = thread.is_alive()
 
     def before_fork(self) -> Callable[[], None]:
-        """Wait until no round is under way, and begin none; what ends that, in the parent and in the child.
+        """Wait until no round is under way, and begin none; what ends that.
 
         A child that is forked in the middle of a transaction of SQLite's inherits its locks, which nobody gives back.
+        The gate is for a runner that always finds something due: it would take its own lock again before a waiter can.
         """
-        lock = self._round
-        return lock.release if lock.acquire(timeout=GRACE_S) else _nothing
+        gate, lock = self._gate, self._round
+        with gate:
+            return lock.release if lock.acquire(timeout=GRACE_S) else _nothing
+
+    def after_fork_in_child(self) -> None:
+        """New locks: the old ones may be held by threads that are not in this process."""
+        self._work = threading.Event()
+        self._gate = threading.Lock()
+        self._round = threading.RLock()
 
     def _run(self, run_due: Callable[[], int], next_due_s: Callable[[], float | None]) -> None:
         while not self._stopping:
             self._work.clear()
             try:
+                with self._gate:
+                    pass  # Whoever waits to fork goes first.
                 with self._round:
                     wait_s = 0.0 if run_due() else idle_s(next_due_s())
             except Exception as trouble:  # noqa: BLE001 - the runner outlives whatever happens to one round
@@ -177,22 +185,31 @@ def _nothing() -> None:
     """A round that outlasts the grace period is not waited for any longer."""
 
 
-#: Runners of this process, and what lets them go on after the fork under way.
 _RUNNERS: weakref.WeakSet[ThreadRunner] = weakref.WeakSet()
-_HELD: list[Callable[[], None]] = []
+#: By thread, since two may fork at once: what lets the runners go on that its fork has stopped.
+_HELD: dict[int, list[Callable[[], None]]] = {}
 
 
-def _before_fork() -> None:
-    _HELD.extend(runner.before_fork() for runner in list(_RUNNERS))
+def before_fork() -> None:
+    """Let no runner of this process be in the middle of a round."""
+    _HELD[threading.get_ident()] = [runner.before_fork() for runner in list(_RUNNERS)]
 
 
-def _after_fork() -> None:
-    while _HELD:
-        _HELD.pop()()
+def after_fork() -> None:
+    """Let them go on."""
+    for go_on in _HELD.pop(threading.get_ident(), ()):
+        go_on()
+
+
+def after_fork_in_child() -> None:
+    """Forget who held what: of the threads only this one is here."""
+    _HELD.clear()
+    for runner in list(_RUNNERS):
+        runner.after_fork_in_child()
 
 
 if hasattr(os, "register_at_fork"):  # not on Windows
-    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork)
+    os.register_at_fork(before=before_fork, after_in_parent=after_fork, after_in_child=after_fork_in_child)
 
 
 def idle_s(next_due_s: float | None) -> float:
