@@ -46,28 +46,21 @@ Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_comma_separated)]
 Optional = BeforeValidator(_blank_is_unset)
 
 
-class Settings(BaseSettings):
-    """One deployment's configuration. Field names are the environment's, in lower case."""
+class BrokerSettings(BaseSettings):
+    """Where Kafka is and how to speak to it: all that relays and consumers need. Nothing here is a Stripe secret."""
 
     model_config = SettingsConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True, case_sensitive=False)
 
-    stripe_secret_key: SecretStr
-    #: Comma-separated while a secret is being rolled; kept whole here so that it stays secret.
-    stripe_webhook_secret: Annotated[SecretStr | None, Optional] = None
-    #: Loopback only: the sandbox or stripe-mock.
-    stripe_api_base: Annotated[str | None, Optional] = None
     kafka_brokers: Names = ()
-    port: int = Field(default=3006, ge=1, le=65535)
-    payments_database_url: SecretStr = SecretStr("sqlite:///payments.db")
-    payments_redis_url: Annotated[SecretStr | None, Optional] = None
-    payments_currency: str = "usd"
-    payments_price_policy: Annotated[Literal["catalog", "declared"] | None, Optional] = None
-    payments_redirect_hosts: Names = ()
-    payments_app: Annotated[str | None, Optional] = None
-    payments_foreign: Literal["tell", "ignore"] = "tell"
-    payments_account: Annotated[str | None, Optional] = None
     payments_topic_prefix: str = ""
-    payments_trusted_proxies: Names = ()
+    payments_kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    payments_kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "PLAIN"
+    payments_kafka_sasl_username: Annotated[str | None, Optional] = None
+    payments_kafka_sasl_password: Annotated[SecretStr | None, Optional] = None
+    #: PEM files. Without a CA file the system's authorities are trusted.
+    payments_kafka_ca_file: Annotated[str | None, Optional] = None
+    payments_kafka_cert_file: Annotated[str | None, Optional] = None
+    payments_kafka_key_file: Annotated[str | None, Optional] = None
 
     @classmethod
     def from_env(cls, **overrides: Any) -> Self:
@@ -92,6 +85,61 @@ class Settings(BaseSettings):
         except ValidationError as wrong:
             raise ConfigurationError(_first_sentence(wrong)) from None
         return made
+
+    @field_validator("kafka_brokers")
+    @classmethod
+    def _brokers(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for broker in value:
+            if not re.fullmatch(r"([A-Za-z0-9._-]+|\[[0-9a-fA-F:]+\]):\d{1,5}", broker):
+                raise ValueError(
+                    f"has {broker!r}, which is no address; put host:port there, as kafka-1:9092,kafka-2:9092"
+                )
+        return value
+
+    @field_validator("payments_topic_prefix")
+    @classmethod
+    def _prefix(cls, value: str) -> str:
+        # https://kafka.apache.org: topic names have at most 249 of these characters.
+        if not re.fullmatch(r"[A-Za-z0-9._-]{0,100}", value):
+            raise ValueError("takes at most 100 letters, digits and ._- (it begins the name of every topic)")
+        return value
+
+    @model_validator(mode="after")
+    def _sasl_is_whole(self) -> Self:
+        given = (self.payments_kafka_sasl_username, self.payments_kafka_sasl_password)
+        if self.payments_kafka_security_protocol.startswith("SASL") and None in given:
+            raise ValueError(
+                "PAYMENTS_KAFKA_SECURITY_PROTOCOL asks for SASL; put the user's name and password in "
+                "PAYMENTS_KAFKA_SASL_USERNAME and PAYMENTS_KAFKA_SASL_PASSWORD"
+            )
+        if not self.payments_kafka_security_protocol.startswith("SASL") and given != (None, None):
+            raise ValueError(
+                "PAYMENTS_KAFKA_SASL_USERNAME or its password is set, and would not be used; put SASL_SSL in "
+                "PAYMENTS_KAFKA_SECURITY_PROTOCOL"
+            )
+        if (self.payments_kafka_cert_file is None) != (self.payments_kafka_key_file is None):
+            raise ValueError("PAYMENTS_KAFKA_CERT_FILE and PAYMENTS_KAFKA_KEY_FILE belong together; set both or none")
+        return self
+
+
+class Settings(BrokerSettings):
+    """One deployment's configuration. Field names are the environment's, in lower case."""
+
+    stripe_secret_key: SecretStr
+    #: Comma-separated while a secret is being rolled; kept whole here so that it stays secret.
+    stripe_webhook_secret: Annotated[SecretStr | None, Optional] = None
+    #: Loopback only: the sandbox or stripe-mock.
+    stripe_api_base: Annotated[str | None, Optional] = None
+    port: int = Field(default=3006, ge=1, le=65535)
+    payments_database_url: SecretStr = SecretStr("sqlite:///payments.db")
+    payments_redis_url: Annotated[SecretStr | None, Optional] = None
+    payments_currency: str = "usd"
+    payments_price_policy: Annotated[Literal["catalog", "declared"] | None, Optional] = None
+    payments_redirect_hosts: Names = ()
+    payments_app: Annotated[str | None, Optional] = None
+    payments_foreign: Literal["tell", "ignore"] = "tell"
+    payments_account: Annotated[str | None, Optional] = None
+    payments_trusted_proxies: Names = ()
 
     @property
     def livemode(self) -> bool:
@@ -243,7 +291,7 @@ def is_loopback(host: str | None) -> bool:
         return False
 
 
-def _check_names(settings: type[Settings], given: Iterable[str]) -> None:
+def _check_names(settings: type[BrokerSettings], given: Iterable[str]) -> None:
     """A misspelt keyword would be a setting that silently is not set."""
     for name in given:
         if name not in settings.model_fields:

@@ -28,6 +28,7 @@ ROWS = (
     "payments_ref",
     "payments_payment",
     "payments_sweep",
+    "payments_consumed",
 )
 SHOP = ("shop_effect", "shop_note")
 

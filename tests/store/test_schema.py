@@ -109,6 +109,8 @@ def test_partial_indexes_have_their_conditions(url: str) -> None:
         "payments_inbox_one_per_lane": "state = 1",
         "payments_inbox_dead": "state = 3",
         "payments_outbox_owed": "published_at is null and owed",
+        "payments_outbox_parked": "parked_reason is not null and published_at is null",
+        "payments_consumed_dead": "state = 3",
     }
     wanted["payments_inbox_lane"] = wanted["payments_inbox_due"]
     assert {name: sql.partition(" where ")[2] for name, sql in found.items()} == wanted
@@ -178,7 +180,7 @@ def test_an_older_schema_is_refused_on_a_server(postgres_world: PostgresWorld, m
     """A revision that this code knows as superseded is too old for it."""
     monkeypatch.setattr(schema, "REVISIONS", ("0000", schema.HEAD))
     postgres_world.query("UPDATE payments_alembic_version SET version_num = '0000'")
-    with pytest.raises(ConfigurationError, match="has schema 0000, and 0002 is needed; run `payments db upgrade`"):
+    with pytest.raises(ConfigurationError, match="has schema 0000, and 0003 is needed; run `payments db upgrade`"):
         postgres_world.run(postgres_world.open())
 
 

@@ -26,7 +26,7 @@ from payments_core.errors import ConfigurationError
 
 VERSION_TABLE: Final = "payments_alembic_version"
 #: Every revision that this code knows, oldest first; a test compares it with the migrations.
-REVISIONS: Final[Sequence[str]] = ("0001", "0002")
+REVISIONS: Final[Sequence[str]] = ("0001", "0002", "0003")
 HEAD: Final = REVISIONS[-1]
 
 #: The oldest SQLite with RETURNING.

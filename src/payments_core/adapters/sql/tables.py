@@ -137,6 +137,7 @@ inbox: Final = Table(
 )
 
 _OWED = text("published_at IS NULL AND owed")
+_PARKED = text("parked_reason IS NOT NULL AND published_at IS NULL")
 
 outbox: Final = Table(
     "payments_outbox",
@@ -157,5 +158,27 @@ outbox: Final = Table(
     PrimaryKeyConstraint("id", name="payments_outbox_pkey"),
     UniqueConstraint("event_id", name="payments_outbox_event_key"),
     Index("payments_outbox_owed", "part", "id", postgresql_where=_OWED, sqlite_where=_OWED),
+    # What is parked blocks its key: looked for whenever rows are taken from a partition.
+    Index("payments_outbox_parked", "part", "key", "id", postgresql_where=_PARKED, sqlite_where=_PARKED),
     sqlite_autoincrement=True,
+)
+
+_DEAD = text("state = 3")
+
+consumed: Final = Table(
+    "payments_consumed",
+    metadata,
+    Column("consumer", Words, nullable=False, comment="the consumer group"),
+    Column("message_id", Words, nullable=False, comment="ce_id, else derived from the message"),
+    Column("state", SmallInteger, nullable=False, comment="2 done, 3 dead"),
+    Column("consumed_at", Instant, nullable=False),
+    Column("topic", Words, nullable=False),
+    Column("partition", Integer, nullable=False),
+    Column("position", BigInteger, nullable=False, comment="the offset in the partition"),
+    Column("key", LargeBinary, comment="of a dead message"),
+    Column("body", LargeBinary, comment="of a dead message"),
+    Column("reason", Words, comment="why it is dead"),
+    PrimaryKeyConstraint("consumer", "message_id", name="payments_consumed_pkey"),
+    CheckConstraint("state IN (2, 3)", name="payments_consumed_state_check"),
+    Index("payments_consumed_dead", "consumer", "consumed_at", postgresql_where=_DEAD, sqlite_where=_DEAD),
 )

@@ -1,0 +1,125 @@
+"""The broker's side of the outbox: what is owed, and who sends it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime
+from typing import Protocol
+
+from attrs import frozen
+
+from .kinds import Io
+
+
+@frozen
+class OwedRow:
+    """An outgoing event that a broker is owed.
+
+    `row_id` rises in the order in which rows of one key were committed. `payload` is the event's JSON text,
+    `occurred_at` aware UTC.
+    """
+
+    row_id: int
+    event_id: str
+    type: str
+    key: str
+    payload: str
+    occurred_at: datetime
+    traceparent: str | None = None
+
+
+@frozen
+class ParkedRow:
+    """A row that the broker refused for good, and how many rows of its key wait behind it."""
+
+    row_id: int
+    event_id: str
+    type: str
+    key: str
+    payment_id: str
+    reason: str
+    created_at: datetime
+    blocks: int
+
+
+class Batch(Protocol):
+    """Rows of a few partitions, which nobody else reads as long as the batch is open.
+
+    - Rows of one key come in the order in which they were committed, and none of them is left out: not one that was
+      committed later with a lower id, and none that stands behind a parked row of its key.
+    - `published` and `parked` are durable on return.
+    - When the process or its connection to the database dies, the batch is over and its rows are owed as before.
+    """
+
+    @property
+    def rows(self) -> Sequence[OwedRow]:
+        """What is owed, in the order of ids."""
+        ...
+
+    async def settle(self, *, published: Sequence[int], parked: Mapping[int, str]) -> None:
+        """Mark rows published, and park others with the reason for which the broker refused them."""
+        ...
+
+
+class Outbox(Protocol):
+    """What a relay needs of the database.
+
+    - `batch` gives rows of partitions that no other relay has open; several relays share the work so. It is empty
+      when nothing is owed, or others have it.
+    - A parked row keeps back the later rows of its key and nothing else.
+    """
+
+    @property
+    def io(self) -> Io:
+        """Whether its methods block the thread or suspend on the loop."""
+        ...
+
+    def batch(self, limit: int) -> AbstractAsyncContextManager[Batch]:
+        """Up to `limit` owed rows, held until the block ends."""
+        ...
+
+    async def parked(self, *, after: int, limit: int) -> Sequence[ParkedRow]:
+        """Parked rows, the oldest first, after the row of that id."""
+        ...
+
+    async def release(self, row_ids: Sequence[int] | None) -> int:
+        """Let parked rows be tried again, all of them without ids; how many."""
+        ...
+
+    async def owe_unsent(self, since: datetime) -> int:
+        """Owe a broker the rows that were written since then while none was configured; how many."""
+        ...
+
+    async def close(self) -> None:
+        """Give back every connection."""
+        ...
+
+
+@frozen
+class Refusal:
+    """The broker will never take this row as it is. `reason` says what happened and what to do, without the payload."""
+
+    reason: str
+
+
+class BrokerUnavailable(Exception):
+    """The broker did not take the rows now, or it is not known whether it did: they are sent again later."""
+
+
+class Publisher(Protocol):
+    """Sends events to the broker.
+
+    - Of one key, a row is sent only when the broker has acknowledged the one before it.
+    - On return every row is acknowledged by all in-sync replicas, or it is in the answer with its refusal; rows of its
+      key behind a refused one have not been sent, and are in neither. The first element holds the acknowledged ids.
+    - Raises BrokerUnavailable when that cannot be said of every row.
+    """
+
+    async def publish(self, rows: Sequence[OwedRow]) -> tuple[Sequence[int], Mapping[int, Refusal]]:
+        """Send rows, those of one key in the order given."""
+        ...
+
+    async def close(self) -> None:
+        """Give back every connection."""
+        ...
