@@ -24,9 +24,10 @@ from .records import (
     TransitionRecord,
 )
 from .running import Crew, Invoker, Waiter
-from .store import OutboxRow, Store, StoreHealth, StoreTransaction, Transaction
+from .store import Advance, OutboxRow, Store, StoreHealth, StoreTransaction, Transaction
 
 __all__ = [
+    "Advance",
     "Clock",
     "Crew",
     "DeadCount",

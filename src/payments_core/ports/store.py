@@ -55,6 +55,22 @@ class OutboxRow:
     traceparent: str | None = None
 
 
+@frozen(kw_only=True)
+class Advance:
+    """A transition and all that is written with it: the payment as it is afterwards, names, outgoing events.
+
+    `event_id` is the fact's, as it is published; `reason` that of a failed attempt.
+    """
+
+    payment: Payment
+    transition: str
+    discriminator: str
+    event_id: str
+    reason: str | None = None
+    refs: Sequence[Ref] = ()
+    outgoing: Sequence[OutboxRow] = ()
+
+
 @frozen
 class StoreHealth:
     """How far behind the work is.
@@ -72,8 +88,10 @@ class StoreTransaction(Protocol):
     """One transaction over everything that must hold together.
 
     - All writes commit together when the block ends, and none does when it raises.
-    - `stamp_done` comes first. It returns False, and nothing may be written after it, when the claim's token is no
-      longer the current one or the event is not leased any more.
+    - `stamp_done` or `stamp_and_lock` comes first. It returns False or None, and nothing may be written after it, when
+      the claim's token is not the current one any more or the event is not leased.
+    - `stamp_and_lock` and `advance` are what every event takes: `stamp_done` with `lock_payment`, and `record` with all
+      that follows from it, each in one step where the database can.
     - `lock_payment` waits for whoever holds that payment's row; what it returns is current.
     - `record` returns False, and writes nothing, when this transition of this payment with this discriminator is
       already recorded, by whomever.
@@ -86,6 +104,17 @@ class StoreTransaction(Protocol):
 
     async def stamp_done(self, claimed: ClaimedEvent) -> bool:
         """Mark the claimed event handled, if its fencing token is still the current one."""
+        ...
+
+    async def stamp_and_lock(self, claimed: ClaimedEvent, payment_id: str) -> Payment | None:
+        """Stamp the claimed event and lock its payment; None when it cannot be stamped any more."""
+        ...
+
+    async def advance(self, change: Advance) -> bool:
+        """Record the transition of a locked payment and write what goes with it.
+
+        False, and nothing is written, when the transition is already recorded.
+        """
         ...
 
     async def lock_payment(self, payment_id: str) -> Payment:

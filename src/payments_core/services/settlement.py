@@ -16,8 +16,8 @@ from ..domain.delivery import ClaimedEvent
 from ..domain.events import DomainEvent, PaymentFailed, PaymentSuccessful, StripeEvent, as_published, fact_id
 from ..domain.evidence import Evidence, advanced, compose, keyed, linked
 from ..domain.news import UNTOLD
-from ..domain.payment import Payment, next_step
-from ..ports import Clock, OutboxRow, Store, StoreTransaction
+from ..domain.payment import Payment, Step, next_step
+from ..ports import Advance, Clock, OutboxRow, Store, StoreTransaction
 from .handlers import Handlers
 
 _log = logging.getLogger("payments_core.payments")
@@ -44,11 +44,14 @@ class Settlement:
         StoreUnavailable; in each case nothing of it is left.
         """
         async with self.store.transaction() as tx:
-            if not await tx.stamp_done(claimed):
-                raise LeaseLost(claimed.event_id)
             fact: DomainEvent | None = None
             if lane is not None and evidence is not None:
-                fact = await self._advance(tx, await tx.lock_payment(lane), evidence, claimed, event)
+                payment = await tx.stamp_and_lock(claimed, lane)
+                if payment is None:
+                    raise LeaseLost(claimed.event_id)
+                fact = await _advance(tx, payment, evidence, claimed, event, now=self.clock())
+            elif not await tx.stamp_done(claimed):
+                raise LeaseLost(claimed.event_id)
             if fact is not None:
                 await self.handlers.run(fact, tx.handle)
             if event.type not in UNTOLD:
@@ -64,26 +67,50 @@ class Settlement:
             if not await tx.stamp_done(claimed):
                 raise LeaseLost(claimed.event_id)
 
-    async def _advance(
-        self, tx: StoreTransaction, payment: Payment, evidence: Evidence, claimed: ClaimedEvent, event: StripeEvent
-    ) -> DomainEvent | None:
-        """Record what the evidence does to the payment; the event to tell the world, if there is one."""
-        await tx.add_refs(payment.payment_id, evidence.refs)
-        named = linked(payment, evidence.refs)
-        step = next_step(named.state, evidence.finding)
-        fact: DomainEvent | None = None
-        if step is not None:
-            now = self.clock()
-            new_fact = fact_id(named.payment_id, step.transition, evidence.discriminator)
-            if await tx.record(named.payment_id, step.transition, evidence.discriminator, new_fact, evidence.reason):
-                named = advanced(named, step, evidence, now=now)
-                if step.published:
-                    named = keyed(named)
-                    fact = compose(named, step, evidence, occurred_at=_moment(event, now))
-                    await tx.enqueue([_outbox_row(fact, named, claimed)])
-        if named != payment:
-            await tx.save_payment(named)
-        return fact
+
+async def _advance(
+    tx: StoreTransaction,
+    payment: Payment,
+    evidence: Evidence,
+    claimed: ClaimedEvent,
+    event: StripeEvent,
+    *,
+    now: datetime,
+) -> DomainEvent | None:
+    """Record what the evidence does to the payment; the event to tell the world, if there is one."""
+    named = linked(payment, evidence.refs)
+    step = next_step(named.state, evidence.finding)
+    if step is not None:
+        change, fact = _change(named, step, evidence, claimed, event, now=now)
+        if await tx.advance(change):
+            return fact
+    await tx.add_refs(payment.payment_id, evidence.refs)
+    if named != payment:
+        await tx.save_payment(named)
+    return None
+
+
+def _change(
+    payment: Payment, step: Step, evidence: Evidence, claimed: ClaimedEvent, event: StripeEvent, *, now: datetime
+) -> tuple[Advance, DomainEvent | None]:
+    """What to write when the step is recorded, and what to tell the handlers then."""
+    after = advanced(payment, step, evidence, now=now)
+    fact: DomainEvent | None = None
+    if step.published:
+        after = keyed(after)
+        fact = compose(after, step, evidence, occurred_at=_moment(event, now))
+    change = Advance(
+        payment=after,
+        transition=step.transition,
+        discriminator=evidence.discriminator,
+        event_id=fact_id(payment.payment_id, step.transition, evidence.discriminator)
+        if fact is None
+        else fact.event_id,
+        reason=evidence.reason,
+        refs=evidence.refs,
+        outgoing=() if fact is None else (_outbox_row(fact, after, claimed),),
+    )
+    return change, fact
 
 
 def _outbox_row(fact: DomainEvent, payment: Payment, claimed: ClaimedEvent) -> OutboxRow:

@@ -13,7 +13,7 @@ from payments_core.domain.delivery import ClaimedEvent, InboxState
 from payments_core.domain.payment import Payment
 from payments_core.domain.refs import Ref
 from payments_core.errors import ConfigurationError, StoreUnavailable
-from payments_core.ports import OutboxRow, Transaction
+from payments_core.ports import Advance, OutboxRow, Transaction
 
 
 class MemoryHandle:
@@ -66,6 +66,20 @@ class MemoryTransaction:
             event.held = True
             self._stamped.append(event)
             return True
+
+    async def stamp_and_lock(self, claimed: ClaimedEvent, payment_id: str) -> Payment | None:
+        """See StoreTransaction. Raises LookupError for an id that was never stored."""
+        return await self.lock_payment(payment_id) if await self.stamp_done(claimed) else None
+
+    async def advance(self, change: Advance) -> bool:
+        """See StoreTransaction."""
+        payment_id = change.payment.payment_id
+        if not await self.record(payment_id, change.transition, change.discriminator, change.event_id, change.reason):
+            return False
+        await self.add_refs(payment_id, change.refs)
+        await self.save_payment(change.payment)
+        await self.enqueue(change.outgoing)
+        return True
 
     async def lock_payment(self, payment_id: str) -> Payment:
         """See StoreTransaction. Raises LookupError for an id that was never stored."""

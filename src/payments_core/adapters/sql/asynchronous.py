@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeVar
 
-from sqlalchemy import CursorResult, Executable
+from sqlalchemy import Connection, CursorResult, Executable
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -76,16 +76,14 @@ class AsyncConnector:
         link = AsyncLink(connection, self._session_factory)
         try:
             with translated():
-                await connection.execution_options(**{WRITES: writes})
-                await connection.begin()
+                await connection.run_sync(_begin, writes)
             yield link
             await link.handle.finish()
             with translated_at_commit():
-                await connection.commit()
+                await connection.run_sync(_commit)
         except BaseException:
             await asyncio.shield(asyncio.ensure_future(_undo(link, connection)))
             raise
-        await _give_back(connection)
 
     async def receive(self, row: Received) -> bool:
         """See Connector."""
@@ -105,13 +103,26 @@ class AsyncConnector:
         await self._engines.close()
 
 
+def _begin(connection: Connection, writes: bool) -> None:
+    """What needs several steps is done in one greenlet: making one costs as much as a statement's preparation."""
+    connection.execution_options(**{WRITES: writes})
+    connection.begin()
+
+
+def _commit(connection: Connection) -> None:
+    connection.commit()
+    with suppress(SQLAlchemyError, OSError):
+        connection.close()
+
+
+def _roll_back(connection: Connection) -> None:
+    with suppress(SQLAlchemyError, OSError):
+        connection.rollback()
+    with suppress(SQLAlchemyError, OSError):
+        connection.close()
+
+
 async def _undo(link: AsyncLink, connection: AsyncConnection) -> None:
     await link.handle.abandon()
     with suppress(SQLAlchemyError, OSError):
-        await connection.rollback()
-    await _give_back(connection)
-
-
-async def _give_back(connection: AsyncConnection) -> None:
-    with suppress(SQLAlchemyError, OSError):
-        await connection.close()
+        await connection.run_sync(_roll_back)

@@ -14,12 +14,16 @@ from functools import cache
 from typing import Any, Final
 
 from sqlalchemy import (
+    ARRAY,
+    BigInteger,
     ColumnElement,
     Integer,
     Select,
+    Text,
     Update,
     and_,
     bindparam,
+    column,
     func,
     literal_column,
     not_,
@@ -56,6 +60,21 @@ _HELD: Final = update(inbox).where(
     inbox.c.seq == bindparam("its_seq"), inbox.c.state == _LEASED, inbox.c.token == bindparam("its_token")
 )
 _ASSIGN: Final = _HELD.values(lane=bindparam("its_lane"))
+_WANTED: Final = (
+    func.unnest(
+        bindparam("its_seq", type_=ARRAY(BigInteger)),
+        bindparam("its_token", type_=ARRAY(BigInteger)),
+        bindparam("its_lane", type_=ARRAY(Text)),
+    )
+    .table_valued(column("seq", BigInteger), column("token", BigInteger), column("lane", Text))
+    .render_derived(name="wanted")
+)
+#: The same for many at once, on PostgreSQL.
+_ASSIGN_ALL: Final = (
+    update(inbox)
+    .where(inbox.c.seq == _WANTED.c.seq, inbox.c.state == _LEASED, inbox.c.token == _WANTED.c.token)
+    .values(lane=_WANTED.c.lane)
+)
 _BURY: Final = _HELD.values(state=_DEAD, last_error=bindparam("reason"))
 
 #: A lost race is run again at once: the winner's lease is committed by then, and its lane is left out.
@@ -96,19 +115,22 @@ async def assign_lane(connector: Connector, claimed: ClaimedEvent, payment_id: s
     try:
         async with connector.transaction() as link:
             with translated(IntegrityError):
-                found = await link.execute(_ASSIGN, _its(claimed) | {"its_lane": payment_id})
+                found = await link.execute(_ASSIGN, its(claimed) | {"its_lane": payment_id})
             return found.rowcount == 1
     except IntegrityError:
         return False
 
 
-async def assign_lanes(connector: Connector, assignments: Sequence[tuple[ClaimedEvent, str]]) -> bool:
+async def assign_lanes(connector: Connector, dialect: Dialect, assignments: Sequence[tuple[ClaimedEvent, str]]) -> bool:
     """Put events into different lanes in one commit, or none of them where one cannot be."""
-    given = [_its(claimed) | {"its_lane": payment_id} for claimed, payment_id in assignments]
+    given = [its(claimed) | {"its_lane": payment_id} for claimed, payment_id in assignments]
     try:
         async with connector.transaction() as link:
             with translated(IntegrityError):
-                found = await link.execute(_ASSIGN, given)
+                if dialect.is_sqlite:
+                    found = await link.execute(_ASSIGN, given)
+                else:
+                    found = await link.execute(_ASSIGN_ALL, {name: [row[name] for row in given] for name in given[0]})
             if found.rowcount != len(given):
                 raise _NotAll
     except (IntegrityError, _NotAll):
@@ -132,7 +154,7 @@ async def let_go(
 ) -> bool:
     """Give the event back. False when its lease is gone."""
     statement = _left(dialect.name, counted=counted, parked=parked)
-    given = _its(claimed) | dialect.later(delay_s) | {"reason": reason[:_LONGEST_REASON]}
+    given = its(claimed) | dialect.later(delay_s) | {"reason": reason[:_LONGEST_REASON]}
     async with connector.transaction() as link:
         return await changed(link, statement, given) == 1
 
@@ -140,12 +162,12 @@ async def let_go(
 async def bury(connector: Connector, claimed: ClaimedEvent, reason: str) -> bool:
     """Make the event a dead letter. False when its lease is gone."""
     async with connector.transaction() as link:
-        return await changed(link, _BURY, _its(claimed) | {"reason": reason[:_LONGEST_REASON]}) == 1
+        return await changed(link, _BURY, its(claimed) | {"reason": reason[:_LONGEST_REASON]}) == 1
 
 
 async def stamp_done(link: Link, dialect: Dialect, claimed: ClaimedEvent) -> bool:
     """Mark the event handled, within the transaction that handles it. False when its lease is gone."""
-    return await changed(link, _stamped(dialect.name), _its(claimed) | dialect.moment()) == 1
+    return await changed(link, stamped(dialect.name), its(claimed) | dialect.moment()) == 1
 
 
 async def next_due_s(connector: Connector, dialect: Dialect) -> float | None:
@@ -178,12 +200,14 @@ async def waiting(link: Link, dialect: Dialect) -> tuple[float, int]:
     return max(0.0, age_s), 0 if dead is None else int(dead[0])
 
 
-def _its(claimed: ClaimedEvent) -> dict[str, Any]:
+def its(claimed: ClaimedEvent) -> dict[str, Any]:
+    """The parameters of a statement about a claimed event: which one, and the fencing token of its claim."""
     return {"its_seq": claimed.seq, "its_token": claimed.token}
 
 
 @cache
-def _stamped(name: str) -> Update:
+def stamped(name: str) -> Update:
+    """The UPDATE that marks a claimed event handled, provided that the claim still holds it."""
     return _HELD.values(state=_DONE, done_at=now_sql(name))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
+from typing import Any, Final
 from zlib import crc32
 
 from sqlalchemy import Insert, func, literal_column, select
@@ -19,27 +20,34 @@ def partition(key: str) -> int:
     return crc32(key.encode("utf-8", "replace")) % PARTITIONS
 
 
+#: What is given for a row; when it was written is the database's to say.
+COLUMNS: Final = ("event_id", "type", "key", "part", "payload", "payment_id", "traceparent", "occurred_at", "owed")
+
+
+def columns(row: OutboxRow, *, owed: bool) -> dict[str, Any]:
+    """The values of COLUMNS."""
+    return {
+        "event_id": row.event_id,
+        "type": row.type,
+        "key": row.key,
+        "part": partition(row.key),
+        "payload": row.payload,
+        "payment_id": row.payment_id,
+        "traceparent": row.traceparent,
+        "occurred_at": row.occurred_at,
+        "owed": owed,
+    }
+
+
 async def enqueue(link: Link, dialect: Dialect, written: Sequence[OutboxRow], *, owed: bool) -> None:
     """Insert the rows one after another, so that their ids rise in this order."""
     for row in written:
-        columns = {
-            "event_id": row.event_id,
-            "type": row.type,
-            "key": row.key,
-            "part": partition(row.key),
-            "payload": row.payload,
-            "payment_id": row.payment_id,
-            "traceparent": row.traceparent,
-            "occurred_at": row.occurred_at,
-            "owed": owed,
-        }
-        await changed(link, _enqueued(dialect.name), columns | dialect.moment())
+        await changed(link, _enqueued(dialect.name), columns(row, owed=owed) | dialect.moment())
 
 
 @cache
 def _enqueued(name: str) -> Insert:
-    columns = ("event_id", "type", "key", "part", "payload", "payment_id", "traceparent", "occurred_at", "owed")
-    return outbox.insert().values(given(columns, created_at=now_sql(name)))
+    return outbox.insert().values(given(COLUMNS, created_at=now_sql(name)))
 
 
 async def backlog(link: Link) -> int:

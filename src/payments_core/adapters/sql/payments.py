@@ -23,6 +23,8 @@ from payments_core.errors import StoreUnavailable
 #: Losing a race for a reference means that another caller has just committed it, so a second look finds it.
 _ADOPT_TRIES: Final = 10
 
+REF_COLUMNS: Final = ("account", "livemode", "kind", "stripe_id", "payment_id")
+
 _BY_ID: Final = select(payments).where(payments.c.payment_id == bindparam("its_id"))
 _BY_IDS: Final = select(payments).where(payments.c.payment_id.in_(bindparam("their_ids", expanding=True)))
 _LOCK: Final = _BY_ID.with_for_update(key_share=True)
@@ -109,14 +111,9 @@ async def save(link: Link, before: Payment | None, payment: Payment) -> None:
 async def add_refs(
     link: Link, dialect: Dialect, payment_id: str, refs: Sequence[Ref], *, locked: Payment | None
 ) -> None:
-    """Remember names for a payment; those already taken stay as they are.
-
-    A name that stands in the payment's own row has its reference already: the two are only ever written together.
-    """
+    """Remember names for a payment; those already taken stay as they are."""
     if locked is not None:
-        names = {"session": locked.session_id, "payment_intent": locked.payment_intent_id, "invoice": locked.invoice_id}
-        fresh = [ref for ref in refs if names.get(ref.kind) != ref.stripe_id]
-        await _insert_refs(link, dialect, payment_id, fresh, locked.account, livemode=locked.livemode)
+        await _insert(link, dialect, fresh_refs(locked, refs))
         return
     owner = await one(link, select(payments.c.account, payments.c.livemode).where(payments.c.payment_id == payment_id))
     if owner is None:
@@ -124,11 +121,27 @@ async def add_refs(
     await _insert_refs(link, dialect, payment_id, refs, owner.account, livemode=owner.livemode)
 
 
+def fresh_refs(locked: Payment, refs: Sequence[Ref]) -> list[dict[str, Any]]:
+    """The rows of the names that may be new to a payment.
+
+    One that stands in the payment's own row has its reference already: the two are only ever written together.
+    """
+    names = {"session": locked.session_id, "payment_intent": locked.payment_intent_id, "invoice": locked.invoice_id}
+    fresh = [ref for ref in refs if names.get(ref.kind) != ref.stripe_id]
+    return _ref_rows(locked.payment_id, fresh, locked.account, livemode=locked.livemode)
+
+
+async def require(link: Link, payment_id: str) -> None:
+    """Raise LookupError for an id that was never stored."""
+    if await one(link, _BY_ID, {"its_id": payment_id}) is None:
+        raise missing(payment_id)
+
+
 async def record(
     link: Link,
     dialect: Dialect,
-    payment_id: str,
     *,
+    payment_id: str,
     transition: str,
     discriminator: str,
     event_id: str,
@@ -177,18 +190,26 @@ async def _owner_or_insert(link: Link, dialect: Dialect, payment: Payment, refs:
 async def _insert_refs(
     link: Link, dialect: Dialect, payment_id: str, refs: Sequence[Ref], account: str | None, *, livemode: bool
 ) -> int:
-    """How many were free. In one order for everybody: opposite orders would wait for each other."""
-    inserted = 0
-    for ref in sorted(set(refs), key=lambda ref: (ref.kind, ref.stripe_id)):
-        columns = {
+    """How many were free."""
+    return await _insert(link, dialect, _ref_rows(payment_id, refs, account, livemode=livemode))
+
+
+async def _insert(link: Link, dialect: Dialect, rows_of_refs: Sequence[dict[str, Any]]) -> int:
+    return sum([await changed(link, _referred(dialect.name), row) for row in rows_of_refs])
+
+
+def _ref_rows(payment_id: str, refs: Sequence[Ref], account: str | None, *, livemode: bool) -> list[dict[str, Any]]:
+    """Rows of REF_COLUMNS, in one order for everybody: opposite orders would wait for each other."""
+    return [
+        {
             "account": account_key(account),
             "livemode": livemode,
             "kind": ref.kind,
             "stripe_id": ref.stripe_id,
             "payment_id": payment_id,
         }
-        inserted += await changed(link, _referred(dialect.name), columns)
-    return inserted
+        for ref in sorted(set(refs), key=lambda ref: (ref.kind, ref.stripe_id))
+    ]
 
 
 async def _owners(link: Link, refs: Sequence[Ref], account: str | None, *, livemode: bool) -> Sequence[Row[Any]]:
@@ -224,8 +245,7 @@ def _recorded(name: str) -> Insert:
 
 @cache
 def _referred(name: str) -> Insert:
-    columns = ("account", "livemode", "kind", "stripe_id", "payment_id")
-    return insert_or_ignore(references, name).values(given(columns))
+    return insert_or_ignore(references, name).values(given(REF_COLUMNS))
 
 
 async def _read(link: Link, statement: Select[Any], parameters: Parameters = None) -> Payment | None:

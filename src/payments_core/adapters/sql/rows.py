@@ -18,14 +18,22 @@ _PAYMENT_FIELDS: Final = tuple(one.name for one in attrs.fields(Payment))
 
 def payment_values(payment: Payment) -> dict[str, Any]:
     """The columns of a payment."""
-    values = {name: getattr(payment, name) for name in _PAYMENT_FIELDS}
-    return values | {"state": payment.state.value, "cart": _cart_text(payment.cart)}
+    return {name: _column(getattr(payment, name)) for name in _PAYMENT_FIELDS}
 
 
 def changed_values(before: Payment, after: Payment) -> dict[str, Any]:
     """The columns in which two versions of a payment differ."""
-    old, new = payment_values(before), payment_values(after)
-    return {name: value for name, value in new.items() if value != old[name]}
+    pairs = ((name, getattr(before, name), getattr(after, name)) for name in _PAYMENT_FIELDS)
+    return {name: _column(new) for name, old, new in pairs if new is not old and new != old}
+
+
+def _column(value: object) -> object:
+    if isinstance(value, PaymentState):
+        return value.value
+    if isinstance(value, Cart):
+        # ensure_ascii: a name with NUL or half a surrogate pair comes back as it was.
+        return json.dumps(cart_to_json(value), separators=(",", ":"))
+    return value
 
 
 def read_payment(row: Row[Any]) -> Payment:
@@ -62,8 +70,3 @@ def account_key(account: str | None) -> str:
 def livemode_key(livemode: bool | None) -> int:
     """A mode as it stands in the inbox's unique key."""
     return NO_LIVEMODE if livemode is None else int(livemode)
-
-
-def _cart_text(cart: Cart | None) -> str | None:
-    # ensure_ascii: a name with NUL or half a surrogate pair comes back as it was.
-    return None if cart is None else json.dumps(cart_to_json(cart), separators=(",", ":"))

@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
-from payments_core.adapters.sql import inbox, outbox, payments, schema
+from payments_core.adapters.sql import inbox, outbox, payments, schema, settling
 from payments_core.adapters.sql.asynchronous import AsyncConnector
 from payments_core.adapters.sql.blocking import BlockingConnector
 from payments_core.adapters.sql.connector import Connector, Link
@@ -25,7 +25,17 @@ from payments_core.domain.delivery import ClaimedEvent, ReceivedEvent
 from payments_core.domain.payment import Payment
 from payments_core.domain.refs import Ref
 from payments_core.domain.stripe_objects import Session
-from payments_core.ports import Clock, Io, OutboxRow, Records, StoreHealth, StoreTransaction, Sweeps, Transaction
+from payments_core.ports import (
+    Advance,
+    Clock,
+    Io,
+    OutboxRow,
+    Records,
+    StoreHealth,
+    StoreTransaction,
+    Sweeps,
+    Transaction,
+)
 
 
 def utc_now() -> datetime:
@@ -139,7 +149,7 @@ class SqlStore:
 
     async def assign_lanes(self, assignments: Sequence[tuple[ClaimedEvent, str]]) -> bool:
         """See Store."""
-        return await inbox.assign_lanes(self._connector, assignments)
+        return await inbox.assign_lanes(self._connector, self._dialect, assignments)
 
     async def let_go(self, claimed: ClaimedEvent, *, delay_s: float, reason: str, counted: bool, parked: bool) -> bool:
         """See Store."""
@@ -190,6 +200,21 @@ class SqlTransaction:
         """See StoreTransaction."""
         return await inbox.stamp_done(self._link, self._dialect, claimed)
 
+    async def stamp_and_lock(self, claimed: ClaimedEvent, payment_id: str) -> Payment | None:
+        """See StoreTransaction."""
+        found = await settling.stamp_and_lock(self._link, self._dialect, claimed, payment_id)
+        if found is not None:
+            self._locked[payment_id] = found
+        return found
+
+    async def advance(self, change: Advance) -> bool:
+        """See StoreTransaction."""
+        before = self._locked[change.payment.payment_id]
+        written = await settling.advance(self._link, self._dialect, before, change, owed=self._owes_broker)
+        if written:
+            self._locked[before.payment_id] = change.payment
+        return written
+
     async def lock_payment(self, payment_id: str) -> Payment:
         """See StoreTransaction."""
         found = await payments.lock(self._link, payment_id)
@@ -212,7 +237,7 @@ class SqlTransaction:
         return await payments.record(
             self._link,
             self._dialect,
-            payment_id,
+            payment_id=payment_id,
             transition=transition,
             discriminator=discriminator,
             event_id=event_id,

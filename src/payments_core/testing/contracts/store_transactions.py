@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import attrs
 
 from payments_core.domain.delivery import ClaimedEvent
 from payments_core.domain.payment import PaymentState
 from payments_core.domain.refs import Ref
 from payments_core.errors import StoreUnavailable
-from payments_core.ports import Store, StoreTransaction
+from payments_core.ports import Advance, Store, StoreTransaction
 from payments_core.testing.contracts.examples import claim_one, full_payment, outgoing, payment, received
 from payments_core.testing.contracts.store_world import StoreWorld, scenario
 
@@ -81,6 +83,101 @@ class TransactionContract:
     async def _stamp(self, store: Store, claimed: ClaimedEvent) -> bool:
         async with store.transaction() as tx:
             return await tx.stamp_done(claimed)
+
+    @scenario
+    async def test_an_event_is_stamped_and_its_payment_locked_in_one_step(self, world: StoreWorld) -> None:
+        """Who holds the lease gets the payment as it is now; who lost it gets nothing, and stamps nothing."""
+        store = await world.open()
+        await store.add_payment(payment("p1"))
+        await store.receive(received("evt_1"))
+        first = await claim_one(store, lease_s=10)
+        await world.pass_time(11)
+        second = await claim_one(store)
+        async with store.transaction() as tx:
+            assert await tx.stamp_and_lock(first, "p1") is None
+        async with store.transaction() as tx:
+            assert await tx.stamp_and_lock(second, "p1") == payment("p1")
+        assert not await self._stamp(store, second)
+
+    @scenario
+    async def test_an_event_of_an_unknown_payment_is_not_stamped(self, world: StoreWorld) -> None:
+        """A payment that is gone is told by LookupError, and the event is still to be handled."""
+        store = await world.open()
+        await store.receive(received("evt_1"))
+        claimed, told = await claim_one(store), False
+        try:
+            async with store.transaction() as tx:
+                await tx.stamp_and_lock(claimed, "nobody")
+        except LookupError:
+            told = True
+        assert told
+        assert await self._stamp(store, claimed)
+
+    @scenario
+    async def test_an_advance_writes_the_fact_and_all_that_goes_with_it(self, world: StoreWorld) -> None:
+        """The transition, the payment as it is afterwards, its names and what is to be told, in its order."""
+        store = await world.open()
+        await store.add_payment(payment("p1"))
+        change = self._change(amount_minor=5998, refs=["ch_2", "ch_1"], told=["e1", "e2"])
+        assert await self._advance(store, change)
+        assert await store.payment("p1") == change.payment
+        for charge in ("ch_1", "ch_2"):
+            assert await store.find_payment([Ref("charge", charge)], account=None, livemode=False) == change.payment
+        assert await store.recent_events(10) == ["e2", "e1"]
+        history = await store.records.history("p1")
+        assert history is not None
+        told = [(fact.transition, fact.discriminator, fact.event_id, fact.reason) for fact in history.transitions]
+        assert told == [("settled", "", "fact-1", "for a reason")]
+
+    @scenario
+    async def test_a_fact_that_is_known_writes_nothing_at_all(self, world: StoreWorld) -> None:
+        """The second advance is told so; payment, names and outgoing events are as the first left them."""
+        store = await world.open()
+        await store.add_payment(payment("p1"))
+        first = self._change(amount_minor=5998, refs=["ch_1"], told=["e1"])
+        assert await self._advance(store, first)
+        assert not await self._advance(store, self._change(amount_minor=1, refs=["ch_2"], told=["e2"]))
+        assert await store.payment("p1") == first.payment
+        assert await store.find_payment([Ref("charge", "ch_2")], account=None, livemode=False) is None
+        assert await store.recent_events(10) == ["e1"]
+
+    @scenario
+    async def test_an_advance_may_write_the_fact_alone(self, world: StoreWorld) -> None:
+        """Nothing changed in the payment, no name is new, nothing to tell."""
+        store = await world.open()
+        await store.adopt(payment("p1"), [Ref("session", "cs_1")])
+        assert await self._advance(store, self._change(refs=[]))
+        assert await store.payment("p1") == payment("p1")
+        assert await store.recent_events(10) == []
+
+    @scenario
+    async def test_an_advance_leaves_taken_names_where_they_are(self, world: StoreWorld) -> None:
+        """A name of another payment stays with it, and is no error."""
+        store = await world.open()
+        await store.add_payment(payment("p1"))
+        await store.adopt(payment("p2"), [Ref("charge", "ch_1")])
+        assert await self._advance(store, self._change(refs=["ch_1", "ch_2"]))
+        owners = [
+            await store.find_payment([Ref("charge", charge)], account=None, livemode=False)
+            for charge in ("ch_1", "ch_2")
+        ]
+        assert [owner.payment_id for owner in owners if owner is not None] == ["p2", "p1"]
+
+    def _change(self, *, amount_minor: int | None = None, refs: Sequence[str], told: Sequence[str] = ()) -> Advance:
+        return Advance(
+            payment=attrs.evolve(payment("p1"), amount_minor=amount_minor),
+            transition="settled",
+            discriminator="",
+            event_id="fact-1",
+            reason="for a reason",
+            refs=[Ref("charge", charge) for charge in refs],
+            outgoing=[outgoing(event_id, payload=event_id) for event_id in told],
+        )
+
+    async def _advance(self, store: Store, change: Advance) -> bool:
+        async with store.transaction() as tx:
+            await tx.lock_payment("p1")
+            return await tx.advance(change)
 
     @scenario
     async def test_a_stamp_that_is_rolled_back_is_no_stamp(self, world: StoreWorld) -> None:
