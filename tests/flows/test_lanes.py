@@ -57,6 +57,22 @@ def test_a_mark_that_is_no_text_holds_up_none_of_its_neighbours(shop: Shop) -> N
     assert shop.inbox(event_id).state.name == "DEAD"
 
 
+def test_an_event_in_another_payment_s_lane_is_moved_to_its_own(shop: Shop) -> None:
+    """Whatever put it there: it is handled in the lane of the payment that it is about, and that lane is kept free."""
+    told = shop.on(PaymentSuccessful)
+    own, other = shop.checkout(), shop.checkout()
+    body, event_id = shop.event(DONE, own_session(shop, own))
+    shop.deliver(body)
+    other_id = own_session(shop, other)["metadata"]["payments_core_id"]
+    (claimed,) = shop.run(shop.store.claim(limit=1, lease_s=30))
+    assert shop.run(shop.store.assign_lane(claimed, other_id))
+    assert shop.run(shop.store.let_go(claimed, delay_s=0, reason="", counted=False, parked=False))
+    shop.work()
+    assert [event.session_id for event in told] == [own.session_id]
+    (record,) = shop.run(shop.store.records.named(event_id)).events
+    assert record.payment_id == told[0].payment_id != other_id
+
+
 def test_a_body_without_a_mark_shows_none() -> None:
     """Whatever is not an event with our mark gives None, and no error."""
     unreadable = b'{"data":{"object":{"metadata":{"payments_core_id":"\xff"}}}}'

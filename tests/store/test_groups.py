@@ -68,10 +68,7 @@ class Table(HeldConnection):
     async def commit(self) -> None:
         """What a commit waits for."""
 
-    async def drop(self) -> None:
-        self.is_up = False
-
-    async def close(self) -> None:
+    async def close(self, *, broken: bool = False) -> None:
         self.is_up = False
 
 

@@ -119,8 +119,8 @@ class Processing:
         if payment is None:
             await self.settlement.ignore(claimed)
             return Outcome.DONE
-        is_new_here = not in_lane and (claimed.lane is None or laned is not None)
-        if is_new_here and not await self.store.assign_lane(claimed, payment.payment_id):
+        lane = claimed.lane if laned is None else laned.payment_id
+        if lane != payment.payment_id and not await self.store.assign_lane(claimed, payment.payment_id):
             await self._give_back(claimed, "another event of the payment is being handled", _LANE_BUSY_S)
             return Outcome.AGAIN
         evidence = await self.gathering.gather(

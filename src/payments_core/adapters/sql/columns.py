@@ -26,6 +26,11 @@ def writable(value: str) -> str:
     return _UNWRITABLE.sub("\N{REPLACEMENT CHARACTER}", value)
 
 
+def microseconds(moment: datetime) -> int:
+    """An aware time as SQLite keeps it: whole microseconds since 1970."""
+    return (moment - _EPOCH) // _MICROSECOND
+
+
 class Instant(TypeDecorator[datetime]):
     """An aware UTC datetime."""
 
@@ -42,7 +47,7 @@ class Instant(TypeDecorator[datetime]):
             return None
         if value.tzinfo is None:
             raise ValueError("a stored time is aware; this one has no time zone")
-        return (value - _EPOCH) // _MICROSECOND if dialect.name == "sqlite" else value.astimezone(UTC)
+        return microseconds(value) if dialect.name == "sqlite" else value.astimezone(UTC)
 
     def process_result_value(self, value: Any | None, dialect: Dialect) -> datetime | None:
         """Back to aware UTC, whatever the connection's time zone is."""

@@ -10,11 +10,10 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias, TypeVar
 
 from attrs import field, frozen
 from sqlalchemy import Connection, Engine, PoolProxiedConnection
@@ -22,12 +21,14 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from payments_core.adapters.sql import sqlite
+from payments_core.adapters.sql.columns import microseconds
 from payments_core.adapters.sql.faults import unavailable
 from payments_core.adapters.sql.intake import Key, Row, key_of, parameters, postgresql_insert, sqlite_insert
+from payments_core.drive import run_blocking
 from payments_core.errors import StoreUnavailable
 from payments_core.ports import Clock
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+T = TypeVar("T")
 _Errors: TypeAlias = tuple[type[Exception], ...]
 _OUTAGES: Final[_Errors] = (SQLAlchemyError, OSError)
 
@@ -55,12 +56,8 @@ class HeldConnection(Protocol):
         """Insert in one commit, opening first where needed; the keys that are new."""
         ...
 
-    async def drop(self) -> None:
-        """Forget the connection, in whatever state it is."""
-        ...
-
-    async def close(self) -> None:
-        """Give the connection back."""
+    async def close(self, *, broken: bool = False) -> None:
+        """Give the connection back; a broken one is thrown away."""
         ...
 
 
@@ -96,11 +93,11 @@ class GroupWriter:
         except self._held.refusals:
             raise
         except self._held.outages as error:
-            await self._held.drop()
+            await self._held.close(broken=True)
             raise unavailable(error) from error
         except BaseException:
             # Stopped in the middle: what the connection would answer next is not for the next group.
-            await self._held.drop()
+            await self._held.close(broken=True)
             raise
 
     async def _one_by_one(self, rows: Sequence[Row]) -> Written:
@@ -136,21 +133,16 @@ class AsyncPostgresql:
         await self._cursor.execute(postgresql_insert(len(rows)), parameters(rows))
         return frozenset(await self._cursor.fetchall())
 
-    async def drop(self) -> None:
+    async def close(self, *, broken: bool = False) -> None:
         """See HeldConnection."""
         connection, self._connection, self._cursor = self._connection, None, None
-        if connection is not None:
+        if connection is None:
+            return
+        if broken:
             with suppress(*self.outages):
                 await connection.invalidate()
-            with suppress(*self.outages):
-                await connection.close()
-
-    async def close(self) -> None:
-        """See HeldConnection."""
-        connection, self._connection, self._cursor = self._connection, None, None
-        if connection is not None:
-            with suppress(*self.outages):
-                await connection.close()
+        with suppress(*self.outages):
+            await connection.close()
 
     async def _open(self) -> None:
         engine = await self._engine()
@@ -188,21 +180,16 @@ class BlockingPostgresql:
             self._open()
         return frozenset(self._cursor.execute(postgresql_insert(len(rows)), parameters(rows)).fetchall())
 
-    async def drop(self) -> None:
+    async def close(self, *, broken: bool = False) -> None:
         """See HeldConnection."""
         connection, self._connection, self._cursor = self._connection, None, None
-        if connection is not None:
+        if connection is None:
+            return
+        if broken:
             with suppress(*self.outages):
                 connection.invalidate()
-            with suppress(*self.outages):
-                connection.close()
-
-    async def close(self) -> None:
-        """See HeldConnection."""
-        connection, self._connection, self._cursor = self._connection, None, None
-        if connection is not None:
-            with suppress(*self.outages):
-                connection.close()
+        with suppress(*self.outages):
+            connection.close()
 
     def _open(self) -> None:
         engine = self._engine()
@@ -236,17 +223,13 @@ class BlockingSqlite:
 
     async def insert(self, rows: Sequence[Row]) -> frozenset[Key]:
         """See HeldConnection."""
-        return self.insert_now(rows)
-
-    def insert_now(self, rows: Sequence[Row]) -> frozenset[Key]:
-        """`insert`, for a thread of an event loop."""
         if self._connection is None:
             self._connection = self._engine().raw_connection()
         cursor = self._connection.cursor()
         try:
             if not sqlite.begin(cursor, self._lock_s):
                 cursor.execute("BEGIN IMMEDIATE")
-            now_us = (self._clock() - _EPOCH) // timedelta(microseconds=1)
+            now_us = microseconds(self._clock())
             cursor.execute(sqlite_insert(len(rows)), parameters(rows, now_us, now_us))
             new = frozenset(cursor.fetchall())
             cursor.execute("COMMIT")
@@ -258,27 +241,12 @@ class BlockingSqlite:
             cursor.close()
         return new
 
-    async def drop(self) -> None:
+    async def close(self, *, broken: bool = False) -> None:
         """See HeldConnection."""
-        self.drop_now()
-
-    def drop_now(self) -> None:
-        """`drop`, for a thread of an event loop."""
         connection, self._connection = self._connection, None
         if connection is not None:
             with suppress(*self.outages):
-                connection.invalidate()
-
-    async def close(self) -> None:
-        """See HeldConnection."""
-        self.close_now()
-
-    def close_now(self) -> None:
-        """`close`, for a thread of an event loop."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            with suppress(*self.outages):
-                connection.close()
+                connection.invalidate() if broken else connection.close()
 
 
 class ThreadedSqlite:
@@ -297,16 +265,16 @@ class ThreadedSqlite:
 
     async def insert(self, rows: Sequence[Row]) -> frozenset[Key]:
         """See HeldConnection."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self._inner.insert_now, rows)
+        return await self._on_its_thread(self._inner.insert(rows))
 
-    async def drop(self) -> None:
-        """See HeldConnection."""
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._inner.drop_now)
+    async def close(self, *, broken: bool = False) -> None:
+        """See HeldConnection; the thread ends with the last of it."""
+        await self._on_its_thread(self._inner.close(broken=broken))
+        if not broken:
+            self._thread.shutdown(wait=False)
 
-    async def close(self) -> None:
-        """See HeldConnection; the thread ends."""
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._inner.close_now)
-        self._thread.shutdown(wait=False)
+    async def _on_its_thread(self, work: Coroutine[Any, Any, T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, run_blocking, work)
 
 
 def _errors_of(driver: Any) -> tuple[_Errors, _Errors]:
