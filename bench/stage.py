@@ -10,7 +10,7 @@ from pathlib import Path
 
 from attrs import define, field
 
-from bench import peers
+from bench import kafka, peers
 from bench.postgres import Postgres, server
 
 
@@ -23,6 +23,7 @@ class Stage:
     folder: Path
     _open: ExitStack = field(factory=ExitStack, repr=False)
     _postgres: dict[bool, Postgres] = field(factory=dict[bool, Postgres], repr=False)
+    _kafka: str = ""
 
     def postgres(self, *, slow_sync: bool = False) -> Postgres:
         """The PostgreSQL server, started on first use. Raises CannotMeasure where there is none."""
@@ -30,6 +31,12 @@ class Stage:
             home = peers.CACHE / ("services-slow" if slow_sync else "services")
             self._postgres[slow_sync] = self._open.enter_context(server(home, slow_sync=slow_sync))
         return self._postgres[slow_sync]
+
+    def kafka(self) -> str:
+        """The address of a Kafka broker, started on first use. Raises CannotMeasure where there is none."""
+        if not self._kafka:
+            self._kafka = self._open.enter_context(kafka.broker(peers.CACHE / "services"))
+        return self._kafka
 
     def say(self, text: str) -> None:
         """Progress, for whoever waits."""

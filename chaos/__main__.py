@@ -18,15 +18,16 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Final
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from chaos.processes import ROOT
 from chaos.registry import SCENARIOS
 from chaos.scenario import CannotRun, Result, Scale, Scenario, Setup
-from tools.services import SERVICES, ServiceUnavailable, ensure, running, stop
+from tools.services import SERVICES, Service, ServiceUnavailable, ensure, running, stop
 
 STATE: Final = ROOT / ".chaos"
 _POSTGRES: Final = SERVICES["postgres"]
+_KAFKA: Final = SERVICES["kafka"]
 
 
 @frozen
@@ -72,12 +73,17 @@ def main() -> int:
     print(f"seed {seed} (repeat with --seed {seed})", flush=True)
     with suppress(FileNotFoundError):
         (STATE / "results.json").unlink()
-    server, ours = _postgres_server()
+    server, ours = _server(_POSTGRES)
+    needs_kafka = any(one.name.startswith(("relay-", "consumer-")) for one in chosen)
+    brokers, ours_too = _server(_KAFKA) if needs_kafka else (None, False)
+    setup = Setup(seed, Scale(arguments.scale), Path(), server, arguments.mutant, brokers)
     try:
-        outcomes = [_ran(one, seed, Scale(arguments.scale), server, arguments.mutant) for one in chosen]
+        outcomes = [_ran(one, setup) for one in chosen]
     finally:
         if ours:
             stop(_POSTGRES, STATE)
+        if ours_too:
+            stop(_KAFKA, STATE)
     _write(seed, arguments.scale, outcomes)
     _print_table(outcomes)
     return 0 if all(one.word == "held" for one in outcomes) else 1
@@ -98,22 +104,22 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _postgres_server() -> tuple[str | None, bool]:
+def _server(service: Service) -> tuple[str | None, bool]:
     """A server's URL, and whether it was started here: the one that is named, the one that runs, or a new one."""
-    given = os.environ.get(_POSTGRES.variable)
+    given = os.environ.get(service.variable)
     if given:
         return given, False
-    found = running(_POSTGRES, ROOT / ".services")
+    found = running(service, ROOT / ".services")
     if found is not None:
         return found.url, False
     try:
-        return ensure(_POSTGRES, STATE)[0].url, True
+        return ensure(service, STATE)[0].url, True
     except ServiceUnavailable as reason:
-        print(f"no PostgreSQL: {reason}", flush=True)
+        print(f"no {service.name}: {reason}", flush=True)
         return None, False
 
 
-def _ran(scenario: Scenario, seed: int, scale: Scale, server: str | None, mutant: str | None) -> Outcome:
+def _ran(scenario: Scenario, setup: Setup) -> Outcome:
     print(f"{scenario.name}: {scenario.about}", flush=True)
     folder = Path(tempfile.mkdtemp(prefix=f"chaos-{scenario.name}-"))
     # A server that is not run as root must find its way in.
@@ -124,7 +130,7 @@ def _ran(scenario: Scenario, seed: int, scale: Scale, server: str | None, mutant
     try:
         if missing:
             raise CannotRun(f"{', '.join(missing)} is not installed")
-        result = scenario.run(Setup(seed, scale, folder, server, mutant))
+        result = scenario.run(evolve(setup, folder=folder))
     except CannotRun as reason:
         trouble, could_run = str(reason), False
     except Exception as error:  # noqa: BLE001 - the next scenario runs all the same

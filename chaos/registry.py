@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from chaos import crashpoints, outages, poison, powercut, rolling, same_event, storms, zombies
+from chaos import consumers, crashpoints, outages, poison, powercut, relays, rolling, same_event, storms, zombies
 from chaos.scenario import Scenario
 
 SCENARIOS: Final[tuple[Scenario, ...]] = (
@@ -16,4 +16,6 @@ SCENARIOS: Final[tuple[Scenario, ...]] = (
     *powercut.SCENARIOS,
     *rolling.SCENARIOS,
     *outages.SCENARIOS,
+    *relays.SCENARIOS,
+    *consumers.SCENARIOS,
 )

@@ -18,10 +18,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from attrs import evolve
+from sqlalchemy import insert
+
 from chaos.shop import EFFECT_OUTSIDE, Spec, async_shop, blocking_shop
 from chaos.trouble import note
 from payments_core import AsyncPayments, Payments
+from payments_core.app.relays import LoopErrands, compose_relay
 from payments_core.drive import run_blocking
+from payments_core.settings import RelaySettings
 
 PREFIX: Final = "/api/payments"
 THREADS: Final = 8
@@ -88,6 +93,53 @@ def worker(spec: Mapping[str, Any], fds: Sequence[int]) -> None:
     global app  # noqa: PLW0603 - the command takes the name of a module's attribute
     app = async_shop(told) if told.facade == "async" else blocking_shop(told)
     command.main(["--app", f"{__name__}:app"], standalone_mode=False)
+
+
+def relay(spec: Mapping[str, Any], _: Sequence[int]) -> None:
+    """A relay in small batches, until SIGTERM."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(process)d %(name)s %(message)s")
+    asyncio.run(_relay(spec))
+
+
+async def _relay(spec: Mapping[str, Any]) -> None:
+    settings = RelaySettings.of(
+        kafka_brokers=tuple(spec["brokers"].split(",")),
+        payments_topic_prefix=spec["prefix"],
+        payments_database_url=spec["url"],
+    )
+    errands = LoopErrands()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, errands.leave)
+    made = evolve(compose_relay(settings, errands), batch_rows=spec["batch"])
+    await made.run()
+    await made.close()
+
+
+def consumer(spec: Mapping[str, Any], _: Sequence[int]) -> None:
+    """A downstream service that books every event, until SIGTERM. Offsets are reported late."""
+    from chaos.consumers import booked
+    from payments_core.adapters.kafka.consumer import ConsumerLimits
+    from payments_core.consumer import ConsumerSettings, EventConsumer
+    from payments_core.published import PaymentSuccessful
+
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(process)d %(name)s %(message)s")
+    settings = ConsumerSettings.of(
+        kafka_brokers=tuple(spec["brokers"].split(",")),
+        payments_topic_prefix=spec["prefix"],
+        payments_database_url=spec["url"],
+    )
+    limits = ConsumerLimits(session_s=6, grace_s=5, commit_s=1, instance_id=spec["instance"])
+    made = EventConsumer(spec["prefix"] + "orders", settings=settings, limits=limits)
+
+    def book_plainly(event: PaymentSuccessful, tx: Any) -> None:
+        tx.session.execute(insert(booked).values(event_id=event.event_id))
+
+    async def book(event: PaymentSuccessful, tx: Any) -> None:
+        await tx.session.execute(insert(booked).values(event_id=event.event_id))
+
+    made.on(PaymentSuccessful)(book if spec["io"] == "async" else book_plainly)
+    made.run()
 
 
 def zombie(spec: Mapping[str, Any], _: Sequence[int]) -> None:

@@ -32,8 +32,9 @@ class Scale(StrEnum):
 class Setup:
     """Where a scenario works.
 
-    `folder` is its own and empty; `postgres_url` is a server on which it may make databases, None where there is none;
-    `mutant` names the fault that is planted to see the scenario turn red.
+    `folder` is its own and empty; `postgres_url` is a server on which it may make databases, None where there is none,
+    and `kafka_brokers` a broker on which it may make topics; `mutant` names the fault that is planted to see the
+    scenario turn red.
     """
 
     seed: int
@@ -41,6 +42,7 @@ class Setup:
     folder: Path
     postgres_url: str | None = None
     mutant: str | None = None
+    kafka_brokers: str | None = None
 
 
 @frozen

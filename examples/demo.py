@@ -2,7 +2,8 @@
 
 Starts the Stripe sandbox and the shop's web server as processes of their own, and ends both when it ends. What is
 configured is honoured: a Stripe test key without STRIPE_API_BASE talks to Stripe itself, a database URL is used as it
-is, FRAMEWORK=flask runs the synchronous twin.
+is, FRAMEWORK=flask runs the synchronous twin. With KAFKA_BROKERS the shop publishes its events there, and an orders
+service with a database of its own (ORDERS_DATABASE_URL) consumes them.
 """
 
 from __future__ import annotations
@@ -72,9 +73,14 @@ def _run(children: dict[str, subprocess.Popen[bytes]]) -> int:
     if own_sandbox:
         children["the Stripe sandbox"] = _start(_sandbox(port, sandbox_port, surroundings), surroundings)
     _prepare_database(surroundings)
+    has_broker = _set("KAFKA_BROKERS")
+    if has_broker:
+        _prepare_topics(surroundings)
     children["the shop"] = _start(_server(framework, port), surroundings)
+    if has_broker:
+        children["the orders service"] = _start(_orders(), _orders_surroundings(surroundings))
     _wait_until_served(port, children)
-    _greet(framework, port, sandbox_port if own_sandbox else None)
+    _greet(framework, port, sandbox_port if own_sandbox else None, has_broker=has_broker)
     return _watch(children)
 
 
@@ -124,6 +130,25 @@ def _prepare_database(surroundings: dict[str, str]) -> None:
     done = subprocess.run([_tool("payments"), "db", "upgrade"], env=surroundings, cwd=ROOT, check=False)  # noqa: S603
     if done.returncode:
         raise CannotStart("the database of PAYMENTS_DATABASE_URL could not be brought up to date; see above.")
+
+
+def _prepare_topics(surroundings: dict[str, str]) -> None:
+    done = subprocess.run(  # noqa: S603
+        [_tool("payments"), "topics", "--create"], env=surroundings, cwd=ROOT, check=False, stdout=subprocess.DEVNULL
+    )
+    if done.returncode:
+        raise CannotStart("the topics could not be made on the brokers of KAFKA_BROKERS; see above.")
+
+
+def _orders() -> list[str]:
+    return [sys.executable, "-m", "examples.orders_consumer"]
+
+
+def _orders_surroundings(surroundings: dict[str, str]) -> dict[str, str]:
+    """A service of its own has a database of its own."""
+    STATE.mkdir(exist_ok=True)
+    database = os.environ.get("ORDERS_DATABASE_URL", "").strip() or f"sqlite:///{STATE / 'orders.db'}"
+    return surroundings | {"PAYMENTS_DATABASE_URL": database}
 
 
 def _sandbox(port: int, sandbox_port: int, surroundings: dict[str, str]) -> list[str]:
@@ -189,12 +214,18 @@ def _end(children: dict[str, subprocess.Popen[bytes]]) -> None:
             child.wait()
 
 
-def _greet(framework: str, port: int, sandbox_port: int | None) -> None:
+def _greet(framework: str, port: int, sandbox_port: int | None, *, has_broker: bool) -> None:
     name = {"fastapi": "FastAPI", "flask": "Flask"}[framework]
     stripe = f"http://{HOST}:{sandbox_port} (sandbox: no account, no money)" if sandbox_port else "as configured"
+    kafka = (
+        f"  Kafka          {os.environ['KAFKA_BROKERS']}: the orders service prints what it books\n"
+        if has_broker
+        else ""
+    )
     print(
         f"\n  Example shop   http://{HOST}:{port}   ({name})\n"
         f"  Stripe         {stripe}\n"
+        f"{kafka}"
         "  Test cards     4242 4242 4242 4242 pays, 4000 0000 0000 0002 is declined\n"
         "  Stop           Ctrl-C\n",
         flush=True,

@@ -20,7 +20,7 @@ from tests._databases import Databases
 from tools.services import SERVICES, ServiceUnavailable, ensure, running, stop
 from tools.services.base import birth
 
-MARKERS = ("postgres", "redis", "kafka", "browser")
+MARKERS = ("postgres", "redis", "kafka", "browser", "npm")
 RUN_VARIABLE = "PAYMENTS_TEST_RUN_DIR"
 REQUIRE_VARIABLE = "PAYMENTS_REQUIRE_SERVICES"
 CHROMIUM_VARIABLE = "PAYMENTS_TEST_CHROMIUM"

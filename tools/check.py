@@ -45,6 +45,7 @@ def checks() -> list[Check]:
         Check("imports", ("lint-imports",)),
         Check("docstrings", ("interrogate", "src")),
         Check("sizes", (*tool, "tools.sizes")),
+        Check("schemas", (*tool, "tools.schemas", "--check")),
         Check("hosts", (*tool, "tools.hosts")),
         Check("locks", (*tool, "tools.lock", "--check")),
         Check("dockerfile", ("hadolint", "Dockerfile")),

@@ -10,6 +10,7 @@ from bench.measures.growth import GROWTH
 from bench.measures.imports import IMPORTS
 from bench.measures.parsing import PARSING
 from bench.measures.processing import PROCESSING
+from bench.measures.relay import RELAY
 from bench.measures.webhooks import CALM, FLASK, LONELY, POSTGRES, SLOW_DISK, SQLITE
 
 MEASURES: Final[tuple[Measure, ...]] = (
@@ -21,6 +22,7 @@ MEASURES: Final[tuple[Measure, ...]] = (
     FLASK,
     LONELY,
     PROCESSING,
+    RELAY,
     CHECKOUT,
     IMPORTS,
     GROWTH,

@@ -22,6 +22,11 @@ def shop_url() -> str:
     return os.environ.get("SHOP_URL", f"http://127.0.0.1:{os.environ.get('PORT', '3006')}").rstrip("/")
 
 
+def has_broker() -> bool:
+    """Whether Kafka is there. Then this process also publishes; a larger installation runs `payments relay` instead."""
+    return bool(os.environ.get("KAFKA_BROKERS", "").strip())
+
+
 def is_own_origin(origin: str | None) -> bool:
     """Whether a form was sent from the shop's own pages; browsers name the origin with every POST."""
     return origin is None or origin == "null" or origin.rstrip("/") in (shop_url(), _localhost(shop_url()))

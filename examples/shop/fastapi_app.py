@@ -24,7 +24,7 @@ MAX_FORM_BYTES = 10_000
 def create_app() -> FastAPI:
     """The shop over the configuration of the environment. Raises ConfigurationError for one that cannot be used."""
     logs.configure()
-    payments = AsyncPayments.from_env()
+    payments = AsyncPayments.from_env(relay=config.has_broker())
     engine = create_async_engine(
         orders.database(payments.core.settings.payments_database_url.get_secret_value(), asynchronous=True)
     )

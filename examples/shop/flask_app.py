@@ -19,7 +19,7 @@ MAX_FORM_BYTES = 10_000
 def create_app() -> Flask:
     """The shop over the configuration of the environment. Raises ConfigurationError for one that cannot be used."""
     logs.configure()
-    payments = Payments.from_env()
+    payments = Payments.from_env(relay=config.has_broker())
     engine = create_engine(
         orders.database(payments.core.settings.payments_database_url.get_secret_value(), asynchronous=False)
     )

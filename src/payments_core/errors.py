@@ -13,7 +13,8 @@
     ├── PayloadTooLarge               the body is over the route's limit           413
     ├── RouteNotFound, MethodNotAllowed                                            404, 405
     ├── InvalidSignature              a webhook that Stripe did not sign for us    400
-    ├── MalformedEvent                signed, but not an event we can read         400
+    ├── MalformedEvent                signed or published, but no event we can read  400
+    │   └── UnknownEvent              published, of a type this version does not know  400
     ├── SessionNotFound               no session of that id was made here          404
     ├── IdempotencyConflict, IdempotencyInProgress                                 409
     ├── RateLimited                                                                429
@@ -43,6 +44,18 @@ def frames_of(error: BaseException) -> str:
     A foreign error's message may quote a body, a row or a secret (a driver's parameters, a parser's input).
     """
     return "".join(traceback.format_tb(error.__traceback__))
+
+
+def reason_of(failure: BaseException) -> str:
+    """What to keep of a failure: our own words in full; of anybody else's its type and place, not what it says."""
+    if isinstance(failure, PaymentsError):
+        return str(failure)
+    name = type(failure).__name__
+    frames = traceback.extract_tb(failure.__traceback__)
+    if not frames:
+        return f"{name} was raised"
+    innermost = frames[-1]
+    return f"{name} was raised in {innermost.name} ({innermost.filename.rpartition('/')[2]}, line {innermost.lineno})"
 
 
 @frozen
@@ -206,11 +219,21 @@ class InvalidSignature(PaymentsError):
 
 
 class MalformedEvent(PaymentsError):
-    """Signed by Stripe, but not a snapshot event that can be read."""
+    """Signed by Stripe, but not a snapshot event that can be read; or a record that is no published event."""
 
     kind = "invalid_request"
     title = "Malformed event"
     status = 400
+
+
+class UnknownEvent(MalformedEvent):
+    """A published event of a type that this version does not know: skip it, or upgrade. `event_type` is its type."""
+
+    title = "Unknown event"
+
+    def __init__(self, event_type: str) -> None:
+        super().__init__("The event is of a type that this version does not know: skip it, or upgrade payments-core.")
+        self.event_type = event_type
 
 
 class SessionNotFound(PaymentsError):
@@ -251,7 +274,7 @@ class StripeError(PaymentsError):
     """Stripe refused a request of ours or failed.
 
     `code` is Stripe's own error code where it gave one, `request_id` names the request in Stripe's Dashboard, `param`
-    the parameter Stripe complained about.
+    the parameter Stripe complained about, `answered` is the status of Stripe's answer (400, 401, …) where one came.
     """
 
     kind = "stripe_error"
@@ -270,6 +293,7 @@ class StripeError(PaymentsError):
         self.code = code
         self.param = param
         self.request_id = request_id
+        self.answered: int | None = None
 
 
 class StripeObjectMissing(StripeError):

@@ -122,7 +122,29 @@ class BrokerSettings(BaseSettings):
         return self
 
 
-class Settings(BrokerSettings):
+class ConsumerSettings(BrokerSettings):
+    """What a consumer of the published events needs: the broker, and the database of its own service."""
+
+    payments_database_url: SecretStr = SecretStr("sqlite:///payments.db")
+    #: Tries of a message before it is a dead letter.
+    payments_consumer_max_attempts: int = Field(default=8, ge=1, le=1000)
+
+
+class RelaySettings(BrokerSettings):
+    """What a relay needs: the broker, the outbox's database, and in whose name it speaks."""
+
+    payments_database_url: SecretStr = SecretStr("sqlite:///payments.db")
+    payments_app: Annotated[str | None, Optional] = None
+
+    @field_validator("payments_app")
+    @classmethod
+    def _app(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"[A-Za-z0-9_.:-]{1,100}", value):
+            raise ValueError("takes 1 to 100 letters, digits and _.:- (it is stamped on Stripe objects)")
+        return value
+
+
+class Settings(RelaySettings):
     """One deployment's configuration. Field names are the environment's, in lower case."""
 
     stripe_secret_key: SecretStr
@@ -131,13 +153,13 @@ class Settings(BrokerSettings):
     #: Loopback only: the sandbox or stripe-mock.
     stripe_api_base: Annotated[str | None, Optional] = None
     port: int = Field(default=3006, ge=1, le=65535)
-    payments_database_url: SecretStr = SecretStr("sqlite:///payments.db")
     payments_redis_url: Annotated[SecretStr | None, Optional] = None
     payments_currency: str = "usd"
     payments_price_policy: Annotated[Literal["catalog", "declared"] | None, Optional] = None
     payments_redirect_hosts: Names = ()
-    payments_app: Annotated[str | None, Optional] = None
     payments_foreign: Literal["tell", "ignore"] = "tell"
+    #: Requests that `payments consume-products` sends to Stripe in a second, at most. Stripe takes 25 of one endpoint.
+    payments_catalogue_calls_per_s: int = Field(default=20, ge=1, le=100)
     payments_account: Annotated[str | None, Optional] = None
     payments_trusted_proxies: Names = ()
 
@@ -195,13 +217,6 @@ class Settings(BrokerSettings):
         if value.lower() not in CURRENCIES:
             raise ValueError("is no currency that Stripe charges in; put a three-letter code there, as usd")
         return value.lower()
-
-    @field_validator("payments_app")
-    @classmethod
-    def _app(cls, value: str | None) -> str | None:
-        if value is not None and not re.fullmatch(r"[A-Za-z0-9_.:-]{1,100}", value):
-            raise ValueError("takes 1 to 100 letters, digits and _.:- (it is stamped on Stripe objects)")
-        return value
 
     @field_validator("payments_account")
     @classmethod

@@ -161,7 +161,10 @@ def test_every_domain_event_is_described() -> None:
     assert sorted(examples) == sorted(event.type for event in DOMAIN_EVENTS)
     for kind in DOMAIN_EVENTS:
         more = {"reason": "generic_decline"} if kind is PaymentFailed else {}
-        event = kind(event_id="e", payment_id="p", occurred_at=datetime.now(UTC), amount=Money(1, "usd"), **more)
+        names = {"payment_intent_id": "pi_1", "session_id": "cs_1"}
+        event = kind(
+            event_id="e", payment_id="p", occurred_at=datetime.now(UTC), amount=Money(1, "usd"), **names, **more
+        )
         published = as_published(event)
         assert list(examples[kind.type]) == list(published)
         assert list(examples[kind.type]["data"]) == list(published["data"])

@@ -182,7 +182,6 @@ def test_a_foreign_decline_is_told_as_foreign(shop: Shop) -> None:
         "currency": "usd",
         "reason": "generic_decline",
         "paymentIntentId": "pi_1",
-        "sessionId": None,
     }
 
 

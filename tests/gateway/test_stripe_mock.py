@@ -18,9 +18,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from attrs import evolve
 
 from payments_core.adapters.stripe.sdk import BlockingCalls
 from payments_core.domain.cart import Cart, CheckoutRequest, Line, UiMode
+from payments_core.domain.catalogue import (
+    Archive,
+    Change,
+    CreatePrice,
+    CreateProduct,
+    ListedPrice,
+    ListedProduct,
+    Put,
+    UpdateProduct,
+    plan,
+)
 from payments_core.domain.checkout import session_params
 from payments_core.domain.listing import Span
 from payments_core.domain.payment import Payment
@@ -162,6 +174,45 @@ def test_requests_that_its_examples_do_not_lead_to_are_specified_too(mock_url: s
     """Later pages, and the prices of a product without a default."""
     path, params = NOT_BY_ITS_EXAMPLES[name]
     assert run_blocking(BlockingCalls(settings(mock_url)).send("get", path, params))["object"] == "list"
+
+
+WANTED = Put("shirt", "Shirt", Money(2999, "usd"), "Soft", ("https://shop.example/1.png",), {"sku": "S1"})
+HAS = ListedProduct("shirt", False, "Old", "Old", ("https://shop.example/0.png",), {"old": "1"}, "price_1")
+OLD_PRICE = ListedPrice("price_1", Money(1000, "usd"), plain=True, ours=True)
+
+
+@pytest.mark.parametrize(
+    ("change", "listed"),
+    [
+        (WANTED, None),
+        (WANTED, evolve(HAS, prices=(OLD_PRICE,))),
+        (evolve(WANTED, description="", images=(), metadata={}), HAS),
+        (Archive("shirt"), evolve(HAS, active=True)),
+    ],
+    ids=["new product", "everything changed", "everything emptied", "archived"],
+)
+def test_what_keeps_the_catalogue_is_specified(mock_url: str, change: Change, listed: ListedProduct | None) -> None:
+    """Every call of a plan, and the look before it."""
+    stripe = gateway_of("blocking", settings(mock_url))
+
+    async def carried_out() -> None:
+        await stripe.listed("shirt")
+        for number, step in enumerate(plan(change, listed)):
+            key = f"key_{number}"
+            if isinstance(step, CreateProduct):
+                await stripe.create_product(step.params, idempotency_key=key)
+            elif isinstance(step, CreatePrice):
+                assert await stripe.create_price(step.params, idempotency_key=key)
+            elif isinstance(step, UpdateProduct):
+                params = {**step.params, **({"default_price": "price_2"} if "default_price" in step.params else {})}
+                await stripe.update_product(step.product_id, params, idempotency_key=key)
+            else:
+                await stripe.update_price(step.price_id, {"active": False}, idempotency_key=key)
+        with pytest.raises(StripeError):
+            await stripe.update_product("shirt", {"price": 1}, idempotency_key="wrong")
+
+    run_blocking(carried_out())
+    run_blocking(stripe.close())
 
 
 @pytest.mark.parametrize("ui_mode", ["hosted_page", "embedded_page"])

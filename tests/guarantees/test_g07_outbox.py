@@ -1,7 +1,7 @@
 """G7, its half in the database: what the world must be told is owed until it is published, in order per key.
 
-The relay that publishes to a broker is a later piece. What it will rest on is shown here: rows of one key are in the
-order of their commits, a row that commits late is neither lost nor skipped, and everything stays owed while nobody
+What the relay rests on is shown here, and the relay itself in `test_g07_relay`: rows of one key are in the order of
+their commits, a row that commits late is neither lost nor skipped, and everything stays owed while nobody
 publishes. A reader here does what a relay does: takes what is unpublished, by id, and marks it.
 """
 

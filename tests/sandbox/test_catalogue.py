@@ -65,6 +65,47 @@ def test_the_default_price_moves_to_an_active_price_of_the_product(api: Caller) 
     assert api.refusal("POST", url, {"default_price": old["id"]})["param"] == "default_price"
 
 
+def test_a_default_price_cannot_be_archived_before_it_is_no_default(api: Caller, sandbox: Sandbox) -> None:
+    """Another price becomes the default, or none: then it can, and each step tells its event."""
+    made = product(api, default_price_data={"currency": "usd", "unit_amount": 2999})
+    old, url = made["default_price"], f"/v1/products/{made['id']}"
+
+    error = api.refusal("POST", f"/v1/prices/{old}", {"active": False})
+    assert (error["status"], error["type"]) == (400, "invalid_request_error")
+    assert error["message"].startswith("This price cannot be archived because it is the default price of its product.")
+
+    new = price(api, product=made["id"], unit_amount=3500)["id"]
+    api.ok("POST", url, {"default_price": new})
+    assert api.ok("POST", f"/v1/prices/{old}", {"active": False})["active"] is False
+    assert [one["id"] for one in api.ok("GET", "/v1/prices", {"product": made["id"], "active": True})["data"]] == [new]
+    assert api.ok("POST", url, {"default_price": ""})["default_price"] is None
+    assert api.ok("POST", f"/v1/prices/{new}", {"active": False})["active"] is False
+
+    told = [(e["type"], e["data"].get("previous_attributes")) for e in sandbox.events()][3:]
+    assert told == [
+        ("price.created", None),
+        ("product.updated", {"default_price": old}),
+        ("price.updated", {"active": True}),
+        ("product.updated", {"default_price": new}),
+        ("price.updated", {"active": True}),
+    ]
+
+
+def test_a_refused_creation_leaves_nothing(api: Caller, sandbox: Sandbox) -> None:
+    """A product whose default price or image cannot be: Stripe's error shape, no product, no event."""
+    for wrong, param in (
+        ({"default_price_data": {"currency": "jpy", "unit_amount": "1.5"}}, "default_price_data[unit_amount]"),
+        ({"default_price_data": {"currency": "xxx", "unit_amount": 1}}, "default_price_data[currency]"),
+        ({"images": ["no url"]}, "images[0]"),
+        ({"metadata": {"a" * 41: "x"}}, "metadata"),
+    ):
+        error = api.refusal("POST", "/v1/products", {"id": "shirt", "name": "Shirt", **wrong})
+        assert (error["status"], error["type"]) == (400, "invalid_request_error")
+        assert str(error["param"]).startswith(param)
+    assert api.ok("GET", "/v1/products")["data"] == []
+    assert sandbox.events() == []
+
+
 def test_a_product_with_prices_can_only_be_archived(api: Caller, sandbox: Sandbox) -> None:
     """One without can be deleted, and is gone."""
     sold, bare = product(api), product(api)

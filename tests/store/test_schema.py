@@ -110,7 +110,7 @@ def test_partial_indexes_have_their_conditions(url: str) -> None:
         "payments_inbox_dead": "state = 3",
         "payments_outbox_owed": "published_at is null and owed",
         "payments_outbox_parked": "parked_reason is not null and published_at is null",
-        "payments_consumed_dead": "state = 3",
+        "payments_consumed_kept": "state <> 2",
     }
     wanted["payments_inbox_lane"] = wanted["payments_inbox_due"]
     assert {name: sql.partition(" where ")[2] for name, sql in found.items()} == wanted

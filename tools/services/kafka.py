@@ -16,6 +16,7 @@ import struct
 import subprocess
 import tempfile
 import uuid
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tools.services.base import (
@@ -101,6 +102,12 @@ def cluster_id() -> str:
             return text
 
 
+def properties(template: str, extra: Mapping[str, str]) -> str:
+    """The lines of the template, those named in `extra` replaced by it."""
+    kept = [line for line in template.splitlines() if line.partition("=")[0] not in extra]
+    return "\n".join([*kept, *(f"{name}={value}" for name, value in extra.items()), ""])
+
+
 def answers(port: int) -> bool:
     """Whether the node lists itself as a broker, in its reply to a Metadata request of version 1 for no topics."""
     request = struct.pack(">hhih5si", 3, 1, 1, 5, b"ready", 0)
@@ -113,18 +120,22 @@ def answers(port: int) -> bool:
     return len(reply) == 12 and struct.unpack(">iii", reply)[2] >= 1
 
 
-def start(home: Path) -> Running:
-    """Format the storage on first use, start the node; `Running.url` is the bootstrap server, `host:port`."""
+def start(home: Path, extra: Mapping[str, str] | None = None, formatted_with: Sequence[str] = ()) -> Running:
+    """Format the storage on first use, start the node; `Running.url` is the bootstrap server, `host:port`.
+
+    `extra` are properties that are added or take a line's place, with {broker} and {controller} for the two ports;
+    `formatted_with` are further arguments of Kafka's own format command (users with SCRAM credentials).
+    """
     program, folder = java(), jars()
     data, log, config = home / "data", home / "log", home / "server.properties"
     port, controller = chosen_port("PAYMENTS_SERVICES_KAFKA_PORT"), free_port()
     template = (FILES / "server.properties").read_text(encoding="utf-8")
-    config.write_text(template.format(broker=port, controller=controller, data=data))
+    config.write_text(properties(template, extra or {}).format(broker=port, controller=controller, data=data))
     command = [program, *HEAP, f"-Dlog4j2.configurationFile=file:{FILES / 'log4j2.xml'}"]
     command += [f"-Dkafka.logs.dir={home}", "-cp", f"{folder}/*"]
     if not (data / "meta.properties").exists():
         shutil.rmtree(data, ignore_errors=True)
-        tool = [*command, "kafka.tools.StorageTool", "format", "-t", cluster_id(), "-c", str(config)]
+        tool = [*command, "kafka.tools.StorageTool", "format", "-t", cluster_id(), "-c", str(config), *formatted_with]
         done = subprocess.run(tool, capture_output=True, text=True, check=False)
         if done.returncode != 0:
             raise ServiceUnavailable(f"Kafka's storage could not be formatted: {done.stderr.strip()[-400:]}")

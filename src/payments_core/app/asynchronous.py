@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from payments_core.app.core import CONSTRUCTOR_OPTIONS, Core, announce, compose, utc_now
 from payments_core.app.invokers import AsyncInvoker
+from payments_core.app.relays import RelayTask, relay_maker
 from payments_core.app.runners import GRACE_S, TaskRunner
 from payments_core.domain.cart import CheckoutRequest, CheckoutSession, SessionStatus
 from payments_core.domain.delivery import DeliveryPolicy
@@ -35,7 +36,8 @@ class AsyncPayments:
 
     `store` and `gateway` are the library's own unless given. `http_client` is a stripe HTTP client, `session_factory`
     an AsyncSession class or sessionmaker for handlers' `tx.session`; `clock` gives aware UTC, `delivery` says how
-    events are handled. With `runner=False` nothing is handled in this process: `payments worker` does it. Raises
+    events are handled. With `runner=False` nothing is handled in this process: `payments worker` does it. With
+    `relay=True` this process also publishes outgoing events to Kafka, else `payments relay` does it. Raises
     ConfigurationError for settings that cannot be used.
     """
 
@@ -50,8 +52,10 @@ class AsyncPayments:
         clock: Clock = utc_now,
         delivery: DeliveryPolicy | None = None,
         runner: bool = True,
+        relay: bool = False,
     ) -> None:
         self._has_runner = runner
+        self._relay = RelayTask(relay_maker(settings, own_store=store is None)) if relay else None
         self._runner = TaskRunner()
         self._starting = asyncio.Lock()
         self._started = False
@@ -110,7 +114,10 @@ class AsyncPayments:
 
     async def run_due(self) -> int:
         """Handle what is due now, without the background runner; how many events were claimed."""
-        return await self.core.run_due()
+        claimed = await self.core.run_due()
+        if claimed and self._relay is not None:
+            self._relay.nudge()
+        return claimed
 
     async def reconcile(
         self,
@@ -161,7 +168,9 @@ class AsyncPayments:
             await self.core.store.prepare()
             announce(self.core.settings)
             if self._has_runner if runner is None else runner:
-                self._runner.start(self.core.run_due, self.core.store.next_due_s)
+                self._runner.start(self.run_due, self.core.store.next_due_s)
+            if self._relay is not None:
+                self._relay.start()
             self._started = True
 
     def _is_started(self) -> bool:
@@ -171,6 +180,8 @@ class AsyncPayments:
     async def close(self, *, grace_s: float = GRACE_S) -> None:
         """Let what is in hand end, for at most `grace_s` seconds, and give back every connection."""
         await self._runner.stop(grace_s)
+        if self._relay is not None:
+            await self._relay.stop(grace_s)
         await self.core.gateway.close()
         await self.core.store.close()
         self._started = False

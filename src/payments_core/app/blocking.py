@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from payments_core.app.core import CONSTRUCTOR_OPTIONS, Core, announce, compose, utc_now
 from payments_core.app.invokers import BlockingInvoker
+from payments_core.app.relays import RelayThread, relay_maker
 from payments_core.app.runners import GRACE_S, ThreadRunner
 from payments_core.domain.cart import CheckoutRequest, CheckoutSession, SessionStatus
 from payments_core.domain.delivery import DeliveryPolicy
@@ -40,6 +41,7 @@ class Payments:
     process that uses them. `store` and `gateway` are the library's own unless given; `http_client` is a stripe HTTP
     client, `session_factory` a Session class or sessionmaker for handlers' `tx.session`; `clock` gives aware UTC,
     `delivery` says how events are handled. With `runner=False` nothing is handled in this process: `payments worker`
+    does it. With `relay=True` a thread of this process also publishes outgoing events to Kafka, else `payments relay`
     does it. Raises ConfigurationError for settings that cannot be used.
     """
 
@@ -54,8 +56,10 @@ class Payments:
         clock: Clock = utc_now,
         delivery: DeliveryPolicy | None = None,
         runner: bool = True,
+        relay: bool = False,
     ) -> None:
         self._has_runner = runner
+        self._relay = RelayThread(relay_maker(settings, own_store=store is None)) if relay else None
         self._runner = ThreadRunner()
         self._starting = threading.Lock()
         self._started_in: int | None = None
@@ -114,7 +118,10 @@ class Payments:
 
     def run_due(self) -> int:
         """Handle what is due now, without the background runner; how many events were claimed."""
-        return run_blocking(self.core.run_due())
+        claimed = run_blocking(self.core.run_due())
+        if claimed and self._relay is not None:
+            self._relay.nudge()
+        return claimed
 
     def reconcile(
         self,
@@ -166,6 +173,8 @@ class Payments:
             announce(self.core.settings)
             if self._has_runner if runner is None else runner:
                 self._runner.start(self.run_due, self._next_due_s)
+            if self._relay is not None:
+                self._relay.start()
             self._started_in = os.getpid()
         atexit.register(_close_at_exit, weakref.ref(self))
 
@@ -173,6 +182,8 @@ class Payments:
         """Let what is in hand end, for at most `grace_s` seconds, and give back every connection."""
         if self._started_in == os.getpid():
             self._runner.stop(grace_s)
+            if self._relay is not None:
+                self._relay.stop(grace_s)
         self._started_in = None
         run_blocking(self.core.gateway.close())
         run_blocking(self.core.store.close())

@@ -37,11 +37,20 @@ from payments_core.settings import Settings
 _log = logging.getLogger("payments_core")
 
 #: Taken, since deployments may set them already; said at the start, since silence would promise too much.
-_NOT_USED_YET: Final = ("payments_redis_url", "payments_topic_prefix", "payments_trusted_proxies")
+_NOT_USED_YET: Final = ("payments_redis_url", "payments_trusted_proxies")
 
 
 #: What the facades' constructors take beside settings; `from_env` tells the two apart by these names.
-CONSTRUCTOR_OPTIONS: Final = ("store", "gateway", "http_client", "session_factory", "clock", "delivery", "runner")
+CONSTRUCTOR_OPTIONS: Final = (
+    "store",
+    "gateway",
+    "http_client",
+    "session_factory",
+    "clock",
+    "delivery",
+    "runner",
+    "relay",
+)
 
 
 def utc_now() -> datetime:

@@ -26,8 +26,15 @@ class Entry(NamedTuple):
 
 COMMANDS: Final[dict[str, Entry]] = {
     "analytics": Entry("payments_core.cli.analytics", "cli", "Success rate, revenue, declined attempts."),
+    "consume-products": Entry(
+        "payments_core.cli.consume_products", "cli,kafka", "Keep Stripe's catalogue as the shop's messages say."
+    ),
+    "consumed": Entry("payments_core.cli.consumed", "cli", "Look at consumers' dead messages, bring them back."),
     "db": Entry("payments_core.cli.db", "cli", "Create, upgrade or check the database schema."),
     "events": Entry("payments_core.cli.events", "cli", "Look at received events, bring dead letters back."),
+    "outbox": Entry("payments_core.cli.outbox", "cli", "Look at outgoing events that are parked, and release them."),
+    "relay": Entry("payments_core.cli.relay", "cli,kafka", "Publish outgoing events to Kafka."),
+    "topics": Entry("payments_core.cli.topics", "cli,kafka", "Show or make the Kafka topics that are needed."),
     "worker": Entry("payments_core.cli.worker", "cli", "Handle received events, on any number of machines."),
     "reconcile": Entry("payments_core.cli.reconcile", "cli", "Find at Stripe what no webhook told, and bring it in."),
     "verify": Entry("payments_core.cli.verify", "cli", "Compare the payments with Stripe; exit 1 on any difference."),

@@ -110,13 +110,10 @@ class PaymentFailed(DomainEvent):
     reason: str
 
     def data(self) -> dict[str, Any]:
-        """The `data` of `payment.failed`."""
-        return {
-            **DomainEvent.data(self),
-            "reason": self.reason,
-            "paymentIntentId": self.payment_intent_id,
-            "sessionId": self.session_id,
-        }
+        """The `data` of `payment.failed`; a name that Stripe has not given yet is left out."""
+        names = {"paymentIntentId": self.payment_intent_id, "sessionId": self.session_id}
+        known = {key: name for key, name in names.items() if name is not None}
+        return {**DomainEvent.data(self), "reason": self.reason, **known}
 
 
 @frozen(kw_only=True)

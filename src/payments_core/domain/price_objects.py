@@ -6,9 +6,12 @@ Shapes: https://docs.stripe.com/api/prices/object and https://docs.stripe.com/ap
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
+from ..money import Money
+from .catalogue import PRICE_MARK, ListedPrice, ListedProduct
 from .pricing import CatalogPrice
-from .stripe_objects import Document, child, number, text
+from .stripe_objects import Document, child, number, reference, text
 
 
 def catalog_price(price: Document, product: Document) -> CatalogPrice:
@@ -63,3 +66,25 @@ def _units(price: Document) -> dict[str, int]:
     # The price's own currency stands among the options too, where they are expanded; its own field decides.
     found[(text(price, "currency") or "").lower()] = number(price, "unit_amount")
     return {currency: unit for currency, unit in found.items() if currency and unit is not None}
+
+
+def listed_product(product: Document, active_prices: Sequence[Document]) -> ListedProduct:
+    """A product and its active prices, as the keeper of the catalogue compares them."""
+    images: object = product.get("images")
+    return ListedProduct(
+        id=text(product, "id") or "",
+        active=product.get("active") is True,
+        name=text(product, "name") or "",
+        description=text(product, "description"),
+        images=tuple(str(image) for image in cast("list[object]", images)) if isinstance(images, list) else (),
+        metadata={str(key): str(value) for key, value in child(product, "metadata").items()},
+        default_price_id=reference(product, "default_price"),
+        prices=tuple(map(_listed_price, active_prices)),
+    )
+
+
+def _listed_price(price: Document) -> ListedPrice:
+    currency, unit = text(price, "currency"), number(price, "unit_amount")
+    money = Money(unit, currency) if unit is not None and currency else None
+    ours = PRICE_MARK in child(price, "metadata")
+    return ListedPrice(text(price, "id") or "", money, _price_problem(price) is None and not is_recurring(price), ours)

@@ -10,6 +10,7 @@ wrong kind.
 
 from __future__ import annotations
 
+from .catalogue import CatalogueGateway
 from .gateway import Gateway
 from .kinds import Clock, Handler, Io, NewId
 from .reconciling import InboxEntry, Known, Selection, Sweeps, Watch
@@ -28,6 +29,7 @@ from .store import Advance, OutboxRow, Store, StoreHealth, StoreTransaction, Tra
 
 __all__ = [
     "Advance",
+    "CatalogueGateway",
     "Clock",
     "Crew",
     "DeadCount",

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from attrs import frozen
 
-from .kinds import Io
+T = TypeVar("T")
 
 
 @frozen
@@ -63,17 +63,13 @@ class Batch(Protocol):
 
 
 class Outbox(Protocol):
-    """What a relay needs of the database.
+    """What a relay needs of the database. A relay lives on an event loop, in either world: nothing here blocks it.
 
     - `batch` gives rows of partitions that no other relay has open; several relays share the work so. It is empty
       when nothing is owed, or others have it.
     - A parked row keeps back the later rows of its key and nothing else.
+    - Whatever goes wrong with the database comes out as StoreUnavailable, and is worth trying again.
     """
-
-    @property
-    def io(self) -> Io:
-        """Whether its methods block the thread or suspend on the loop."""
-        ...
 
     def batch(self, limit: int) -> AbstractAsyncContextManager[Batch]:
         """Up to `limit` owed rows, held until the block ends."""
@@ -83,8 +79,8 @@ class Outbox(Protocol):
         """Parked rows, the oldest first, after the row of that id."""
         ...
 
-    async def release(self, row_ids: Sequence[int] | None) -> int:
-        """Let parked rows be tried again, all of them without ids; how many."""
+    async def release(self, event_ids: Sequence[str] | None) -> int:
+        """Let parked rows be tried again, those of these events or, without them, all; how many."""
         ...
 
     async def owe_unsent(self, since: datetime) -> int:
@@ -104,16 +100,28 @@ class Refusal:
 
 
 class BrokerUnavailable(Exception):
-    """The broker did not take the rows now, or it is not known whether it did: they are sent again later."""
+    """The broker did not take all rows now, or it is not known whether it did: those are sent again later.
+
+    `acknowledged` and `refused` tell of the rows of which it is known. The message can be logged and shown.
+    """
+
+    def __init__(
+        self, reason: str, *, acknowledged: Sequence[int] = (), refused: Mapping[int, Refusal] | None = None
+    ) -> None:
+        super().__init__(reason)
+        self.acknowledged = acknowledged
+        self.refused: Mapping[int, Refusal] = refused or {}
 
 
 class Publisher(Protocol):
-    """Sends events to the broker.
+    """Sends events to the broker. One call at a time; who wants to send several batches at once makes several.
 
     - Of one key, a row is sent only when the broker has acknowledged the one before it.
     - On return every row is acknowledged by all in-sync replicas, or it is in the answer with its refusal; rows of its
       key behind a refused one have not been sent, and are in neither. The first element holds the acknowledged ids.
     - Raises BrokerUnavailable when that cannot be said of every row.
+    - What is refused is refused for good and for that row alone; a row that shares its fate by chance is not.
+    - One that is cancelled leaves nothing behind that goes on sending.
     """
 
     async def publish(self, rows: Sequence[OwedRow]) -> tuple[Sequence[int], Mapping[int, Refusal]]:
@@ -122,4 +130,25 @@ class Publisher(Protocol):
 
     async def close(self) -> None:
         """Give back every connection."""
+        ...
+
+
+class Errands(Protocol):
+    """What the relay needs of the loop it runs on: hands, and a pause that ends early.
+
+    - `each` runs `work` on every item at once, and returns when all have ended; the first error is raised then.
+    - `rest` lets at most `seconds` pass; it ends early when work has arrived or the process is to stop.
+    """
+
+    @property
+    def is_leaving(self) -> bool:
+        """Whether the process is about to stop."""
+        ...
+
+    async def each(self, items: Sequence[T], work: Callable[[T], Awaitable[object]], *, hands: int) -> None:
+        """Work on every item."""
+        ...
+
+    async def rest(self, seconds: float, *, early: bool) -> None:
+        """Wait; `early` says whether newly arrived work ends it."""
         ...

@@ -54,9 +54,9 @@ def update_product(context: Context, product: Product, params: Params) -> Produc
         elsewhere=_PRODUCT_ELSEWHERE,
     )  # fmt: skip
     changed = evolve(_with_texts(product, params), name=params.text("name") or product.name)
-    default = params.text("default_price")
+    default = params.text("default_price", unsettable=True)
     if default is not None:
-        changed = evolve(changed, default_price=_own_price(context, product, default).id)
+        changed = evolve(changed, default_price=_own_price(context, product, default).id if default else None)
     return _save_product(context, product, changed)
 
 
@@ -112,6 +112,8 @@ def update_price(context: Context, price: Price, params: Params) -> Price:
         "transfer_lookup_key",
     )
     active = params.boolean("active")
+    if active is False and price.active:
+        _refuse_to_retire_a_default(context, price)
     changed = evolve(
         price,
         active=price.active if active is None else active,
@@ -261,6 +263,15 @@ def _own_price(context: Context, product: Product, price_id: str) -> Price:
     if not price.active:
         raise invalid("default_price", "The default price of a product must be active.")
     return price
+
+
+def _refuse_to_retire_a_default(context: Context, price: Price) -> None:
+    product = context.state.products.get(price.product)
+    if product is not None and product.default_price == price.id:
+        raise StripeRefusal(
+            "This price cannot be archived because it is the default price of its product. Make another price the "
+            "product's default first."
+        )
 
 
 def _save_product(context: Context, product: Product, changed: Product) -> Product:

@@ -33,7 +33,7 @@ class Handlers:
         key = _key(event)
 
         def register(handler: H) -> H:
-            wants_tx = _wants_transaction(handler)
+            wants_tx = wants_transaction(handler)
             self.invoker.check(handler, wants_tx=wants_tx)
             self._by_type.setdefault(key, []).append((handler, wants_tx))
             return handler
@@ -65,7 +65,7 @@ def _key(event: type[DomainEvent] | str) -> str:
     return event.type
 
 
-def _wants_transaction(handler: Handler) -> bool:
+def wants_transaction(handler: Handler) -> bool:
     """Whether the handler takes the transaction as its second argument."""
     name = getattr(handler, "__qualname__", repr(handler))
     try:

@@ -7,7 +7,6 @@ way out of here that forgets it.
 from __future__ import annotations
 
 import logging
-import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from enum import StrEnum
@@ -19,7 +18,7 @@ from ..domain.delivery import ClaimedEvent, DeliveryPolicy, is_exhausted, retry_
 from ..domain.news import read_news
 from ..domain.payment import Payment
 from ..domain.stripe_event import mode_problem, read_event
-from ..errors import MalformedEvent, PaymentsError, frames_of
+from ..errors import MalformedEvent, PaymentsError, frames_of, reason_of
 from ..ports import Clock, Crew, Store
 from .gathering import Gathering, NotYet
 from .lanes import Lanes
@@ -134,7 +133,7 @@ class Processing:
         await self.store.let_go(claimed, delay_s=delay_s, reason=reason, counted=False, parked=False)
 
     async def _failed(self, claimed: ClaimedEvent, failure: BaseException) -> Outcome:
-        reason = _reason(failure)
+        reason = reason_of(failure)
         if is_exhausted(claimed.attempt, max_attempts=self.policy.max_attempts):
             return await self._bury(claimed, reason)
         delay_s = retry_delay_s(claimed.attempt, self.random())
@@ -154,15 +153,3 @@ class Processing:
         _log.error("Event is a dead letter: %s", reason, extra=facts)
         await self.store.bury(claimed, reason)
         return Outcome.DEAD
-
-
-def _reason(failure: BaseException) -> str:
-    """What to keep of a failure: our own words in full; of anybody else's its type and place, not what it says."""
-    if isinstance(failure, PaymentsError):
-        return str(failure)
-    name = type(failure).__name__
-    frames = traceback.extract_tb(failure.__traceback__)
-    if not frames:
-        return f"{name} was raised"
-    innermost = frames[-1]
-    return f"{name} was raised in {innermost.name} ({innermost.filename.rpartition('/')[2]}, line {innermost.lineno})"

@@ -63,12 +63,20 @@ class RefKey:
     ref: Ref
 
 
-@frozen
+@define
 class Outgoing:
-    """A row of the outbox, and whether a broker is owed it."""
+    """A row of the outbox: whether a broker is owed it, and what became of it."""
 
     row: OutboxRow
     owed: bool
+    created_at: datetime
+    published_at: datetime | None = None
+    parked_reason: str | None = None
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether a broker is still owed it."""
+        return self.owed and self.published_at is None
 
 
 @frozen
@@ -89,6 +97,8 @@ class Data:
     sweeps: dict[str, datetime] = field(factory=dict[str, datetime])
     transitions: dict[tuple[str, str, str], Recorded] = field(factory=dict[tuple[str, str, str], Recorded])
     outbox: list[Outgoing] = field(factory=list[Outgoing])
+    #: Keys of which a relay has rows in hand.
+    relayed: set[str] = field(factory=set[str])
     inbox: dict[int, InboxEvent] = field(factory=dict[int, InboxEvent])
     #: By lane, the event that is leased: what the unique index is in SQL.
     leased: dict[str, int] = field(factory=dict[str, int])

@@ -12,6 +12,7 @@ from typing import Any, Final, TypeVar
 
 from attrs import field, frozen
 
+from payments_core.adapters.memory.keeping import MemoryCatalogue
 from payments_core.domain.listing import Page, Span
 from payments_core.domain.price_objects import catalog_price, is_recurring, price_of_product
 from payments_core.domain.pricing import CatalogPrice
@@ -58,18 +59,19 @@ class SentSession:
     session_id: str
 
 
-class MemoryGateway:
-    """`payments_core.ports.Gateway` in memory. Never suspends, in either world.
+class MemoryGateway(MemoryCatalogue):
+    """`Gateway` and `CatalogueGateway` of `payments_core.ports` in memory. Never suspends, in either world.
 
     `calls` records every call, `sent` every session that was created. `fail_next(error)` makes the next call raise.
     """
 
     def __init__(self, *, io: Io = "blocking") -> None:
+        super().__init__()
         self._io: Io = io
         self.calls: list[GatewayCall] = []
         self.sent: list[SentSession] = []
         self.closed = False
-        self._objects: dict[str, dict[str, Document]] = {kind: {} for kind in _KINDS}
+        self._objects.update({kind: {} for kind in _KINDS})
         self._lines: dict[str, list[Document]] = {}
         self._payers: list[tuple[str, str]] = []
         self._undelivered: set[str] = set()

@@ -77,7 +77,7 @@ class MemoryRecords:
             transitions.sort(key=lambda one: (one.recorded_at, one.transition, one.discriminator))
             facts = {one.event_id for one in transitions}
             outgoing = [
-                OutgoingRecord(sent.row.event_id, sent.row.type, sent.row.occurred_at, sent.owed)
+                OutgoingRecord(sent.row.event_id, sent.row.type, sent.row.occurred_at, sent.owed, sent.published_at)
                 for sent in data.outbox
                 if sent.row.event_id in facts
             ]

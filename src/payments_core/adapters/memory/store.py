@@ -16,6 +16,7 @@ import attrs
 from payments_core.adapters.memory.data import Data, RefKey
 from payments_core.adapters.memory.locks import RowLocks
 from payments_core.adapters.memory.records import MemoryRecords
+from payments_core.adapters.memory.relaying import MemoryOutbox
 from payments_core.adapters.memory.sweeps import MemorySweeps
 from payments_core.adapters.memory.transaction import MemoryTransaction
 from payments_core.domain.delivery import ClaimedEvent, InboxState, ReceivedEvent
@@ -67,6 +68,11 @@ class MemoryStore:
     def records(self) -> Records:
         """See Store."""
         return MemoryRecords(self._open, self._clock)
+
+    @property
+    def outbox(self) -> MemoryOutbox:
+        """What a relay takes its rows from."""
+        return MemoryOutbox(self._open, self._clock)
 
     @property
     def sweeps(self) -> Sweeps:
@@ -185,7 +191,7 @@ class MemoryStore:
             now = self._clock()
             ages_s = [(now - event.received_at).total_seconds() for event in data.inbox.values() if event.is_open]
             dead = sum(event.state is InboxState.DEAD for event in data.inbox.values())
-            return StoreHealth(max(ages_s, default=0.0), dead, sum(outgoing.owed for outgoing in data.outbox))
+            return StoreHealth(max(ages_s, default=0.0), dead, sum(outgoing.is_waiting for outgoing in data.outbox))
 
     async def recent_events(self, limit: int) -> Sequence[str]:
         """See Store."""

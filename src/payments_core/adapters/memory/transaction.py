@@ -49,7 +49,7 @@ class MemoryTransaction:
         self._payments: dict[str, Payment] = {}
         self._refs: dict[RefKey, str] = {}
         self._transitions: dict[tuple[str, str, str], tuple[str, str | None]] = {}
-        self._outbox: list[Outgoing] = []
+        self._outbox: list[OutboxRow] = []
         self._handle = MemoryHandle()
 
     @property
@@ -113,7 +113,7 @@ class MemoryTransaction:
 
     async def enqueue(self, rows: Sequence[OutboxRow]) -> None:
         """See StoreTransaction."""
-        self._outbox.extend(Outgoing(row, self._owed) for row in rows)
+        self._outbox.extend(rows)
 
     async def flush(self) -> None:
         """Nothing is ever pending: there is no session."""
@@ -130,7 +130,7 @@ class MemoryTransaction:
             self._data.refs = self._refs | self._data.refs
             for key, (event_id, reason) in self._transitions.items():
                 self._data.transitions[key] = Recorded(event_id, now, reason)
-            self._data.outbox += self._outbox
+            self._data.outbox += [Outgoing(row, self._owed, now) for row in self._outbox]
 
     def end(self) -> None:
         """Give back what is locked."""
@@ -141,7 +141,7 @@ class MemoryTransaction:
             lock.release()
 
     def _clashes(self) -> bool:
-        published = [outgoing.row.event_id for outgoing in (*self._data.outbox, *self._outbox)]
+        published = [row.event_id for row in (*(one.row for one in self._data.outbox), *self._outbox)]
         repeated = bool(self._outbox) and len(set(published)) < len(published)
         return repeated or not self._data.transitions.keys().isdisjoint(self._transitions)
 

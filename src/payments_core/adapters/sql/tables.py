@@ -163,22 +163,24 @@ outbox: Final = Table(
     sqlite_autoincrement=True,
 )
 
-_DEAD = text("state = 3")
+# Dead messages and those that are due again: few among all that were consumed.
+_KEPT = text("state <> 2")
 
 consumed: Final = Table(
     "payments_consumed",
     metadata,
     Column("consumer", Words, nullable=False, comment="the consumer group"),
     Column("message_id", Words, nullable=False, comment="ce_id, else derived from the message"),
-    Column("state", SmallInteger, nullable=False, comment="2 done, 3 dead"),
+    Column("state", SmallInteger, nullable=False, comment="1 due again, 2 done, 3 dead"),
     Column("consumed_at", Instant, nullable=False),
     Column("topic", Words, nullable=False),
     Column("partition", Integer, nullable=False),
     Column("position", BigInteger, nullable=False, comment="the offset in the partition"),
     Column("key", LargeBinary, comment="of a dead message"),
     Column("body", LargeBinary, comment="of a dead message"),
+    Column("headers", Words, comment="JSON, of a dead message"),
     Column("reason", Words, comment="why it is dead"),
     PrimaryKeyConstraint("consumer", "message_id", name="payments_consumed_pkey"),
-    CheckConstraint("state IN (2, 3)", name="payments_consumed_state_check"),
-    Index("payments_consumed_dead", "consumer", "consumed_at", postgresql_where=_DEAD, sqlite_where=_DEAD),
+    CheckConstraint("state BETWEEN 1 AND 3", name="payments_consumed_state_check"),
+    Index("payments_consumed_kept", "consumer", "consumed_at", postgresql_where=_KEPT, sqlite_where=_KEPT),
 )

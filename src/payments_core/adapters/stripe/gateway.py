@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from payments_core.adapters.stripe.calls import Calls, all_pages, identified, is_id, one_page, page_of, rest_of
 from payments_core.adapters.stripe.catalogue import look_up
+from payments_core.adapters.stripe.keeping import CatalogueKeeping
 from payments_core.domain.listing import Page, Span
 from payments_core.domain.pricing import CatalogPrice
 from payments_core.domain.stripe_objects import (
@@ -42,11 +43,11 @@ REFUNDS: Final = "/v1/refunds"
 THIN_EVENTS: Final = "/v2/core/events"
 
 
-class StripeGateway:
-    """Stripe; see `payments_core.ports.Gateway` for what it promises."""
+class StripeGateway(CatalogueKeeping):
+    """Stripe; see `Gateway` and `CatalogueGateway` in `payments_core.ports` for what it promises."""
 
     def __init__(self, calls: Calls) -> None:
-        self._calls = calls
+        super().__init__(calls)
 
     @property
     def io(self) -> Io:

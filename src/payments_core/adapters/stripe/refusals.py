@@ -121,12 +121,14 @@ def _unavailable(refusal: Refusal, message: str) -> StripeUnavailable:
 
 
 def _error(kind: type[E], refusal: Refusal, message: str) -> E:
-    return kind(
+    error = kind(
         message,
         _checked(_CODE, refusal.code) or ("idempotency_error" if refusal.type == "idempotency_error" else None),
         param=_checked(_PARAM, refusal.param),
         request_id=_checked(_REQUEST_ID, refusal.request_id),
     )
+    error.answered = refusal.status
+    return error
 
 
 def retry_after_s(header: str | None) -> int | None:

@@ -10,9 +10,25 @@ Subclass a contract in a test module and give it the fixture it asks for:
 
 from __future__ import annotations
 
+from payments_core.testing.contracts.consumed import ConsumedContract, ConsumedWorld
 from payments_core.testing.contracts.gateway import GatewayContract
+from payments_core.testing.contracts.gateway_keeping import CatalogueKeepingContract
 from payments_core.testing.contracts.gateway_world import GatewayWorld
+from payments_core.testing.contracts.outbox import OutboxContract, OutboxWorld
+from payments_core.testing.contracts.publisher import PublisherContract, PublisherWorld
 from payments_core.testing.contracts.store import StoreContract
 from payments_core.testing.contracts.store_world import StoreWorld
 
-__all__ = ["GatewayContract", "GatewayWorld", "StoreContract", "StoreWorld"]
+__all__ = [
+    "CatalogueKeepingContract",
+    "ConsumedContract",
+    "ConsumedWorld",
+    "GatewayContract",
+    "GatewayWorld",
+    "OutboxContract",
+    "OutboxWorld",
+    "PublisherContract",
+    "PublisherWorld",
+    "StoreContract",
+    "StoreWorld",
+]

@@ -1,31 +1,17 @@
-"""Where a store's contract is tried: a database, a world (blocking or async), and time that passes on request.
-
-A scenario is one `async def` that awaits stores. In the blocking world it is driven by a single `send(None)`, and what
-runs `together` runs in threads; in the asynchronous world it runs on an event loop, and `together` means tasks.
-"""
+"""Where a store's contract is tried: a database, a world (blocking or async), and time that passes on request."""
 
 from __future__ import annotations
 
-import asyncio
-import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Coroutine
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
 
-from payments_core.drive import run_blocking
-from payments_core.ports import Io, Store
+from payments_core.ports import Store
+from payments_core.testing.contracts.worlds import World, scenario
 
-T = TypeVar("T")
-Scenario = Callable[[Any, "StoreWorld"], Coroutine[Any, Any, None]]
+__all__ = ["StoreWorld", "scenario"]
 
 
-class StoreWorld(ABC):
+class StoreWorld(World, ABC):
     """One empty database, and stores over it. Made anew for every test."""
-
-    def __init__(self, io: Io) -> None:
-        self.io: Io = io
-        self._opened: list[Store] = []
 
     @abstractmethod
     def make(self, *, owes_broker: bool) -> Store:
@@ -41,49 +27,6 @@ class StoreWorld(ABC):
 
     async def open(self, *, owes_broker: bool = False) -> Store:
         """A store ready for use, closed at the end of the scenario."""
-        store = self.make(owes_broker=owes_broker)
-        self._opened.append(store)
+        store = self.keep(self.make(owes_broker=owes_broker))
         await store.prepare()
         return store
-
-    def run(self, scenario: Coroutine[Any, Any, T]) -> T:
-        """Run a scenario in this world, and close what it opened."""
-        return run_blocking(self._closing(scenario)) if self.io == "blocking" else asyncio.run(self._closing(scenario))
-
-    async def together(self, *scenarios: Coroutine[Any, Any, T]) -> list[T]:
-        """Run scenarios at the same time; their results in this order."""
-        if self.io == "async":
-            return list(await asyncio.gather(*scenarios))
-        start = threading.Barrier(len(scenarios))
-
-        def drive(scenario: Coroutine[Any, Any, T]) -> T:
-            start.wait(timeout=30)
-            return run_blocking(scenario)
-
-        with ThreadPoolExecutor(len(scenarios)) as threads:
-            return list(threads.map(drive, scenarios))
-
-    async def breathe(self) -> None:
-        """Give the others a chance to run."""
-        if self.io == "async":
-            await asyncio.sleep(0)
-        else:
-            threading.Event().wait(0)
-
-    async def _closing(self, scenario: Coroutine[Any, Any, T]) -> T:
-        try:
-            return await scenario
-        finally:
-            while self._opened:
-                await self._opened.pop().close()
-
-
-def scenario(body: Scenario) -> Callable[[Any, StoreWorld], None]:
-    """Make a plain test function of a scenario, which needs no event loop of the test runner's."""
-
-    def test(self: object, world: StoreWorld) -> None:
-        world.run(body(self, world))
-
-    test.__name__, test.__qualname__, test.__doc__ = body.__name__, body.__qualname__, body.__doc__
-    test.__module__ = body.__module__
-    return test

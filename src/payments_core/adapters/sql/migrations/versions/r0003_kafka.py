@@ -29,24 +29,25 @@ def upgrade() -> None:
         "payments_consumed",
         sa.Column("consumer", sa.Text, nullable=False, comment="the consumer group"),
         sa.Column("message_id", sa.Text, nullable=False, comment="ce_id, else derived from the message"),
-        sa.Column("state", sa.SmallInteger, nullable=False, comment="2 done, 3 dead"),
+        sa.Column("state", sa.SmallInteger, nullable=False, comment="1 due again, 2 done, 3 dead"),
         sa.Column("consumed_at", _instant(), nullable=False),
         sa.Column("topic", sa.Text, nullable=False),
         sa.Column("partition", sa.Integer, nullable=False),
         sa.Column("position", sa.BigInteger, nullable=False, comment="the offset in the partition"),
         sa.Column("key", sa.LargeBinary, comment="of a dead message"),
         sa.Column("body", sa.LargeBinary, comment="of a dead message"),
+        sa.Column("headers", sa.Text, comment="JSON, of a dead message"),
         sa.Column("reason", sa.Text, comment="why it is dead"),
         sa.PrimaryKeyConstraint("consumer", "message_id", name="payments_consumed_pkey"),
-        sa.CheckConstraint("state IN (2, 3)", name="payments_consumed_state_check"),
+        sa.CheckConstraint("state BETWEEN 1 AND 3", name="payments_consumed_state_check"),
     )
-    dead = sa.text("state = 3")
+    kept = sa.text("state <> 2")
     op.create_index(
-        "payments_consumed_dead",
+        "payments_consumed_kept",
         "payments_consumed",
         ["consumer", "consumed_at"],
-        postgresql_where=dead,
-        sqlite_where=dead,
+        postgresql_where=kept,
+        sqlite_where=kept,
     )
 
 
