@@ -150,7 +150,7 @@ def _no_fencing_token() -> None:
     held = update(inbox).where(inbox.c.seq == bindparam("its_seq"), anybody)
     module._HELD = held
     module._ASSIGN = held.values(lane=bindparam("its_lane"))
-    module._stamped.cache_clear()
+    module.stamped.cache_clear()
     module._left.cache_clear()
 
 
