@@ -38,6 +38,12 @@ SELECT 'fact_' || n, 'PAYMENT_SUCCESSFUL', 'done_' || n, n % 16, repeat('x', 600
        now()
   FROM generate_series(1, {events}) n
 """
+_OWED: Final = """
+INSERT INTO payments_outbox (event_id, type, key, part, payload, payment_id, occurred_at, created_at, owed)
+SELECT 'owed_' || n, 'payment.successful', 'owed_' || n / 2, n / 2 % 16, repeat('x', 600), 'owed_' || n / 2, now(),
+       now(), true
+  FROM generate_series(1, {events}) n
+"""
 
 
 def handled(url: str, events: int) -> None:
@@ -50,6 +56,16 @@ def handled(url: str, events: int) -> None:
 def ready(url: str, events: int) -> None:
     """That many events that wait to be handled."""
     execute(url, _INBOX.format(kind="ready", events=events, body=BODY_BYTES, state=0, lane="NULL", done_at="NULL"))
+
+
+def owed(url: str, events: int) -> None:
+    """That many outgoing events that wait to be published, two to a key."""
+    execute(url, _OWED.format(events=events))
+
+
+def clear_owed(url: str) -> None:
+    """Take away what `owed` wrote, published or not."""
+    execute(url, "DELETE FROM payments_outbox WHERE key LIKE 'owed\\_%'", "VACUUM ANALYZE payments_outbox")
 
 
 def clear_waiting(url: str) -> None:

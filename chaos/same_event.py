@@ -24,6 +24,7 @@ from chaos.shop import SECRET, Spec
 from chaos.stories import Event, simple
 
 AT_ONCE: Final = 64
+_OK: Final = "200"
 ROLES: Final = ("fastapi", "fastapi", "flask", "flask")
 
 
@@ -38,9 +39,9 @@ class Size:
 SIZES: Final = {Scale.SHORT: Size(rounds=2, drain_s=60), Scale.LONG: Size(rounds=1_000, drain_s=180)}
 
 
-async def _rounds(ports: Sequence[int], events: Sequence[Event]) -> Counter[int]:
-    """Every event once on every connection at once; how it was answered (0: cut)."""
-    statuses: Counter[int] = Counter()
+async def _rounds(ports: Sequence[int], events: Sequence[Event]) -> Counter[str]:
+    """Every event once on every connection at once; how it was answered, and by whom where not with 200."""
+    statuses: Counter[str] = Counter()
     for event in events:
         connections = [Connection(ports[n % len(ports)], keeps=False) for n in range(AT_ONCE)]
         try:
@@ -51,7 +52,7 @@ async def _rounds(ports: Sequence[int], events: Sequence[Event]) -> Counter[int]
     return statuses
 
 
-async def _at_once(connections: Sequence[Connection], event: Event) -> Counter[int]:
+async def _at_once(connections: Sequence[Connection], event: Event) -> Counter[str]:
     """All but the last byte, then everybody's last byte, then the answers."""
     streams = [await connection.open() for connection in connections]
     requests = [connection.request(event, SECRET) for connection in connections]
@@ -60,15 +61,16 @@ async def _at_once(connections: Sequence[Connection], event: Event) -> Counter[i
     await asyncio.gather(*(writer.drain() for _, writer in streams))
     for (_, writer), request in zip(streams, requests, strict=True):
         writer.write(request[-1:])
-    return Counter(await asyncio.gather(*(_status(connection) for connection in connections)))
+    return Counter(await asyncio.gather(*(_status(n, connection) for n, connection in enumerate(connections))))
 
 
-async def _status(connection: Connection) -> int:
+async def _status(number: int, connection: Connection) -> str:
     try:
         async with asyncio.timeout(ANSWER_S):
-            return (await connection.answer()).status
-    except (OSError, EOFError, ValueError, TimeoutError):
-        return 0
+            status = str((await connection.answer()).status)
+    except (OSError, EOFError, ValueError) as trouble:
+        status = type(trouble).__name__
+    return status if status == _OK else f"{status} from {ROLES[number % len(ROLES)]}"
 
 
 def _same_event(kind: str, setup: Setup) -> Result:
@@ -87,9 +89,9 @@ def _same_event(kind: str, setup: Setup) -> Result:
         still = drained(url, size.drain_s)
         crowd.finish(setup.scale)
         verdict = judge(plan, {event.event_id for event in plan.events}, read_books(url))
-    figures: dict[str, Figure] = {"rounds": size.rounds, "deliveries": statuses.total(), "answers 2xx": statuses[200]}
+    figures: dict[str, Figure] = {"rounds": size.rounds, "deliveries": statuses.total(), "answers 2xx": statuses[_OK]}
     broken = [f"{still} events were still open at the end"] if still else []
-    broken += [f"{count} answers {status or 'cut short'}" for status, count in statuses.items() if status != 200]
+    broken += [f"{count} answers: {status}" for status, count in statuses.items() if status != _OK]
     return verdict.result(figures, *broken)
 
 

@@ -17,8 +17,9 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, create_engine, inspect, literal, text
 
 from payments_core.adapters.sql import check, current, metadata, schema, upgrade
+from payments_core.adapters.sql.columns import Instant
 from payments_core.adapters.sql.inbox import _due
-from payments_core.adapters.sql.statements import Dialect
+from payments_core.adapters.sql.statements import now_sql
 from payments_core.adapters.sql.tables import inbox
 from payments_core.adapters.sql.urls import database_url
 from payments_core.errors import ConfigurationError, StoreUnavailable
@@ -273,7 +274,7 @@ def test_a_claim_does_not_read_what_is_handled(url: str, *, abandoned: bool) -> 
     """Among a thousand handled rows the claim finds the open ones by a partial index."""
     upgrade(url)
     name = database_url(url, "blocking").get_backend_name()
-    statement = _due(Dialect(name, lambda: MOMENT).now(), literal(20), abandoned=abandoned)
+    statement = _due(literal(MOMENT, Instant) if name == "sqlite" else now_sql(name), literal(20), abandoned=abandoned)
     with connected(url) as own:
         rows = [
             {

@@ -176,10 +176,10 @@ class SqlConsumed:
         statement = (
             update(consumed)
             .where(_KEPT, consumed.c.state == _DEAD, *conditions)
-            .values(state=_DUE, consumed_at=self._dialect.now())
+            .values(state=_DUE, consumed_at=now_sql(self._dialect.name))
         )
         async with self._connector.transaction() as link:
-            return await changed(link, statement)
+            return await changed(link, statement, self._dialect.moment())
 
 
 class SqlConsumedTransaction:

@@ -25,7 +25,6 @@ from sqlalchemy import (
     bindparam,
     column,
     func,
-    literal_column,
     not_,
     or_,
     select,
@@ -39,25 +38,14 @@ from payments_core.adapters.sql.connector import Connector, Link, changed, one
 from payments_core.adapters.sql.faults import is_deadlock, translated
 from payments_core.adapters.sql.rows import read_claimed
 from payments_core.adapters.sql.statements import Dialect, later_sql, now_sql
+from payments_core.adapters.sql.states import DEAD, DONE, LEASED, PARKED, READY, is_open
 from payments_core.adapters.sql.tables import inbox
-from payments_core.domain.delivery import ClaimedEvent, InboxState
+from payments_core.domain.delivery import ClaimedEvent
 from payments_core.errors import StoreUnavailable
-
-
-def _literal(state: InboxState) -> ColumnElement[int]:
-    # Literal, since a planner cannot match a parameter with the partial indexes' conditions.
-    return literal_column(str(state.value))
-
-
-_READY: Final = _literal(InboxState.READY)
-_LEASED: Final = _literal(InboxState.LEASED)
-_DONE: Final = _literal(InboxState.DONE)
-_DEAD: Final = _literal(InboxState.DEAD)
-_PARKED: Final = _literal(InboxState.PARKED)
 
 #: An UPDATE of an event, provided that the claim still holds it.
 _HELD: Final = update(inbox).where(
-    inbox.c.seq == bindparam("its_seq"), inbox.c.state == _LEASED, inbox.c.token == bindparam("its_token")
+    inbox.c.seq == bindparam("its_seq"), inbox.c.state == LEASED, inbox.c.token == bindparam("its_token")
 )
 _ASSIGN: Final = _HELD.values(lane=bindparam("its_lane"))
 _WANTED: Final = (
@@ -72,10 +60,10 @@ _WANTED: Final = (
 #: The same for many at once, on PostgreSQL.
 _ASSIGN_ALL: Final = (
     update(inbox)
-    .where(inbox.c.seq == _WANTED.c.seq, inbox.c.state == _LEASED, inbox.c.token == _WANTED.c.token)
+    .where(inbox.c.seq == _WANTED.c.seq, inbox.c.state == LEASED, inbox.c.token == _WANTED.c.token)
     .values(lane=_WANTED.c.lane)
 )
-_BURY: Final = _HELD.values(state=_DEAD, last_error=bindparam("reason"))
+_BURY: Final = _HELD.values(state=DEAD, last_error=bindparam("reason"))
 
 #: A lost race is run again at once: the winner's lease is committed by then, and its lane is left out.
 _CLAIM_TRIES: Final = 5
@@ -175,15 +163,8 @@ async def next_due_s(connector: Connector, dialect: Dialect) -> float | None:
 
     An event whose lane is leased is left out: it waits for that lease, whose own expiry is in the answer.
     """
-    event = inbox.alias("e")
-    statement = (
-        select(event.c.next_at, dialect.now().label("now"))
-        .where(_is_open(event), not_(_lane_is_leased(event)))
-        .order_by(event.c.next_at, event.c.seq)
-        .limit(1)
-    )
     async with connector.transaction(writes=False) as link:
-        found = await one(link, statement)
+        found = await one(link, _next_due(dialect.name), dialect.moment())
     return None if found is None else max(0.0, (found.next_at - found.now).total_seconds())
 
 
@@ -191,11 +172,12 @@ async def waiting(link: Link, dialect: Dialect) -> tuple[float, int]:
     """The age in seconds of the oldest event that is not handled (0 with none), and the number of dead letters."""
     oldest = await one(
         link,
-        select(func.min(inbox.c.received_at, type_=Instant).label("oldest"), dialect.now().label("now")).where(
-            _is_open(inbox)
+        select(func.min(inbox.c.received_at, type_=Instant).label("oldest"), now_sql(dialect.name).label("now")).where(
+            is_open()
         ),
+        dialect.moment(),
     )
-    dead = await one(link, select(func.count()).select_from(inbox).where(inbox.c.state == _DEAD))
+    dead = await one(link, select(func.count()).select_from(inbox).where(inbox.c.state == DEAD))
     age_s = 0.0 if oldest is None or oldest.oldest is None else (oldest.now - oldest.oldest).total_seconds()
     return max(0.0, age_s), 0 if dead is None else int(dead[0])
 
@@ -208,13 +190,24 @@ def its(claimed: ClaimedEvent) -> dict[str, Any]:
 @cache
 def stamped(name: str) -> Update:
     """The UPDATE that marks a claimed event handled, provided that the claim still holds it."""
-    return _HELD.values(state=_DONE, done_at=now_sql(name))
+    return _HELD.values(state=DONE, done_at=now_sql(name))
+
+
+@cache
+def _next_due(name: str) -> Select[Any]:
+    event = inbox.alias("e")
+    return (
+        select(event.c.next_at, now_sql(name).label("now"))
+        .where(is_open(event), not_(_lane_is_leased(event)))
+        .order_by(event.c.next_at, event.c.seq)
+        .limit(1)
+    )
 
 
 @cache
 def _left(name: str, *, counted: bool, parked: bool) -> Update:
     return _HELD.values(
-        state=_PARKED if parked else _READY,
+        state=PARKED if parked else READY,
         next_at=later_sql(name),
         attempts=inbox.c.attempts if counted else inbox.c.attempts - 1,
         last_error=bindparam("reason"),
@@ -225,7 +218,7 @@ def _left(name: str, *, counted: bool, parked: bool) -> Update:
 def _claim(name: str, *, abandoned: bool) -> Update:
     due = _due(now_sql(name), bindparam("up_to", type_=Integer), abandoned=abandoned)
     leased = update(inbox).values(
-        state=_LEASED,
+        state=LEASED,
         token=inbox.c.token + 1,
         attempts=inbox.c.attempts + 1,
         next_at=later_sql(name),
@@ -245,34 +238,30 @@ def _due(now: ColumnElement[datetime], limit: ColumnElement[int], *, abandoned: 
     lets no other one in, so an older event chosen in its place would be refused for ever.
     """
     event, other = inbox.alias("e"), inbox.alias("p")
-    before_it = and_(event.c.state != _LEASED, other.c.next_at <= now, other.c.seq < event.c.seq)
+    before_it = and_(event.c.state != LEASED, other.c.next_at <= now, other.c.seq < event.c.seq)
     rival = (
         select(other.c.seq)
         .where(
             other.c.lane == event.c.lane,
             other.c.seq != event.c.seq,
-            _is_open(other),
-            or_(other.c.state == _LEASED, before_it),
+            is_open(other),
+            or_(other.c.state == LEASED, before_it),
         )
         .exists()
     )
     return (
         select(event.c.seq)
-        .where(event.c.state == _LEASED if abandoned else and_(_is_open(event), event.c.state != _LEASED))
+        .where(event.c.state == LEASED if abandoned else and_(is_open(event), event.c.state != LEASED))
         .where(event.c.next_at <= now, not_(rival))
         .order_by(event.c.next_at, event.c.seq)
         .limit(limit)
     )
 
 
-def _is_open(table: NamedFromClause) -> ColumnElement[bool]:
-    return table.c.state.in_([_READY, _LEASED, _PARKED])
-
-
 def _lane_is_leased(event: NamedFromClause) -> ColumnElement[bool]:
     other = inbox.alias("p")
     return (
         select(other.c.seq)
-        .where(other.c.lane == event.c.lane, other.c.state == _LEASED, other.c.seq != event.c.seq)
+        .where(other.c.lane == event.c.lane, other.c.state == LEASED, other.c.seq != event.c.seq)
         .exists()
     )

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Insert, Row, Select, Update, and_, bindparam, func, or_, select, update
+from sqlalchemy import Insert, Select, Update, and_, bindparam, func, or_, select, update
 
 from payments_core.adapters.sql.columns import writable
 from payments_core.adapters.sql.connector import Connector, Link, Parameters, changed, one, rows
@@ -54,10 +54,15 @@ async def opened(connector: Connector, dialect: Dialect, payment_id: str, sessio
 
 async def by_ids(connector: Connector, payment_ids: Sequence[str]) -> Mapping[str, Payment]:
     """The payments of those ids."""
+    async with connector.transaction(writes=False) as link:
+        return await of_ids(link, payment_ids)
+
+
+async def of_ids(link: Link, payment_ids: Collection[str]) -> dict[str, Payment]:
+    """`by_ids`, in an open transaction."""
     if not payment_ids:
         return {}
-    async with connector.transaction(writes=False) as link:
-        found = await rows(link, _BY_IDS, {"their_ids": list(payment_ids)})
+    found = await rows(link, _BY_IDS, {"their_ids": list(payment_ids)})
     return {row.payment_id: read_payment(row) for row in found}
 
 
@@ -72,8 +77,8 @@ async def find(connector: Connector, refs: Sequence[Ref], account: str | None, *
     if not refs:
         return None
     async with connector.transaction(writes=False) as link:
-        known = await _owners(link, refs, account, livemode=livemode)
-        owner = _first_owner(refs, known)
+        known = await owners(link, refs, account, livemode=livemode)
+        owner = next((known[ref] for ref in refs if ref in known), None)
         return None if owner is None else await _read(link, select(payments).where(payments.c.payment_id == owner))
 
 
@@ -180,10 +185,10 @@ class _LostRace(Exception):
 
 
 async def _owner_or_insert(link: Link, dialect: Dialect, payment: Payment, refs: Sequence[Ref]) -> str:
-    known = await _owners(link, refs, payment.account, livemode=payment.livemode)
-    owner = _first_owner(refs, known)
+    known = await owners(link, refs, payment.account, livemode=payment.livemode)
+    owner = next((known[ref] for ref in refs if ref in known), None)
     if owner is None:
-        await changed(link, dialect.insert_or_ignore(payments).values(payment_values(payment)))
+        await changed(link, insert_or_ignore(payments, dialect.name).values(payment_values(payment)))
     return owner or payment.payment_id
 
 
@@ -212,23 +217,20 @@ def _ref_rows(payment_id: str, refs: Sequence[Ref], account: str | None, *, live
     ]
 
 
-async def _owners(link: Link, refs: Sequence[Ref], account: str | None, *, livemode: bool) -> Sequence[Row[Any]]:
+async def owners(link: Link, refs: Sequence[Ref], account: str | None, *, livemode: bool) -> dict[Ref, str]:
+    """The id of the payment that bears each name; names that nobody bears are left out."""
     if not refs:
-        return ()
+        return {}
+    by_kind: dict[str, list[str]] = {}
+    for ref in refs:
+        by_kind.setdefault(ref.kind, []).append(ref.stripe_id)
+    of_kind = [and_(references.c.kind == kind, references.c.stripe_id.in_(names)) for kind, names in by_kind.items()]
     statement = select(references.c.kind, references.c.stripe_id, references.c.payment_id).where(
-        references.c.account == account_key(account), references.c.livemode == livemode, or_(*map(_is, refs))
+        references.c.account == account_key(account), references.c.livemode == livemode, or_(*of_kind)
     )
-    return await rows(link, statement)
-
-
-def _first_owner(refs: Sequence[Ref], known: Sequence[Row[Any]]) -> str | None:
-    owners = {(row.kind, row.stripe_id): row.payment_id for row in known}
-    named = [(ref.kind, writable(ref.stripe_id)) for ref in refs]
-    return next((owners[name] for name in named if name in owners), None)
-
-
-def _is(ref: Ref) -> ColumnElement[bool]:
-    return and_(references.c.kind == ref.kind, references.c.stripe_id == ref.stripe_id)
+    found = {(row.kind, row.stripe_id): str(row.payment_id) for row in await rows(link, statement)}
+    named = {ref: (ref.kind, writable(ref.stripe_id)) for ref in refs}
+    return {ref: found[name] for ref, name in named.items() if name in found}
 
 
 @cache

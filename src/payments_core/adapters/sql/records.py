@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Row, Select, Update, func, literal_column, select, update
+from sqlalchemy import ColumnElement, Row, Select, Update, func, select, update
 from sqlalchemy.sql.selectable import NamedFromClause
 
 from payments_core.adapters.sql import analytics
 from payments_core.adapters.sql.connector import Connector, changed, one, rows
-from payments_core.adapters.sql.statements import Dialect
+from payments_core.adapters.sql.statements import Dialect, now_sql
+from payments_core.adapters.sql.states import MODES, READY, is_in
 from payments_core.adapters.sql.tables import NO_LIVEMODE, inbox, outbox
 from payments_core.adapters.sql.tables import payment as payments
 from payments_core.adapters.sql.tables import transition as transitions
@@ -32,10 +33,7 @@ from payments_core.ports import (
     TransitionRecord,
 )
 
-_OPEN_STATES: Final = (InboxState.READY, InboxState.LEASED, InboxState.PARKED)
 _SHOWN: Final = tuple(column for column in inbox.c if column.name not in ("body", "traceparent"))
-#: Every value of `livemode`: with all of them stated, the unique key serves a search by account and event id.
-_MODES: Final = (NO_LIVEMODE, 0, 1)
 
 
 class SqlRecords:
@@ -93,12 +91,14 @@ class SqlRecords:
     async def revive(self, seq: int) -> bool:
         """See Records. Another who revives it is waited for, and is then found to have done it."""
         async with self._connector.transaction() as link:
-            return await changed(link, _revived(self._dialect).where(inbox.c.seq == seq, is_in(InboxState.DEAD))) == 1
+            dead = _revived(self._dialect).where(inbox.c.seq == seq, is_in(InboxState.DEAD))
+            return await changed(link, dead, self._dialect.moment()) == 1
 
     async def revive_dead(self, wanted: EventFilter, *, after: int, limit: int) -> Sequence[int]:
         """See Records."""
         async with self._connector.transaction() as link:
-            return sorted(row.seq for row in await rows(link, revival(self._dialect, wanted, after=after, limit=limit)))
+            chosen = revival(self._dialect, wanted, after=after, limit=limit)
+            return sorted(row.seq for row in await rows(link, chosen, self._dialect.moment()))
 
     async def count_dead(self, wanted: EventFilter) -> DeadCount:
         """See Records."""
@@ -121,7 +121,7 @@ class SqlRecords:
     async def _page(self, statement: Select[Any]) -> EventPage:
         async with self._connector.transaction(writes=False) as link:
             found = await rows(link, statement)
-            [clock] = await rows(link, select(self._dialect.now().label("now")))
+            [clock] = await rows(link, select(now_sql(self._dialect.name).label("now")), self._dialect.moment())
         return EventPage(tuple(map(_read_event, found)), clock.now)
 
 
@@ -145,7 +145,7 @@ def having_id(event_id: str) -> Select[Any]:
     return (
         select(*_SHOWN)
         .join(accounts, inbox.c.account == accounts.c.account)
-        .where(inbox.c.livemode.in_(_MODES), inbox.c.event_id == event_id)
+        .where(inbox.c.livemode.in_(MODES), inbox.c.event_id == event_id)
         .order_by(inbox.c.seq.desc())
     )
 
@@ -166,18 +166,6 @@ def revival(dialect: Dialect, wanted: EventFilter, *, after: int, limit: int) ->
         locked = chosen.with_for_update(skip_locked=True).cte("picked").prefix_with("MATERIALIZED")
         picked = revived.where(inbox.c.seq == locked.c.seq)
     return picked.returning(inbox.c.seq)
-
-
-def is_in(state: InboxState, table: NamedFromClause = inbox) -> ColumnElement[bool]:
-    """Whether an event is in a state, in the words of the partial index that serves it."""
-    exactly = table.c.state == _literal(state)
-    if state not in _OPEN_STATES:
-        return exactly
-    return table.c.state.in_([_literal(each) for each in _OPEN_STATES]) & exactly
-
-
-def _literal(state: InboxState) -> ColumnElement[int]:
-    return literal_column(str(state.value))
 
 
 def _was_claimed(table: NamedFromClause = inbox) -> ColumnElement[bool]:
@@ -201,9 +189,7 @@ def _count(*conditions: ColumnElement[bool]) -> Select[Any]:
 
 
 def _revived(dialect: Dialect) -> Update:
-    return update(inbox).values(
-        state=_literal(InboxState.READY), attempts=0, next_at=dialect.now(), token=inbox.c.token + 1
-    )
+    return update(inbox).values(state=READY, attempts=0, next_at=now_sql(dialect.name), token=inbox.c.token + 1)
 
 
 def _read_event(row: Row[Any]) -> EventRecord:

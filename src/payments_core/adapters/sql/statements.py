@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from attrs import frozen
-from sqlalchemy import ColumnElement, Interval, Table, bindparam, func, literal, type_coerce
+from sqlalchemy import ColumnElement, Interval, Table, bindparam, func, type_coerce
 from sqlalchemy.dialects import postgresql, sqlite
 
 from payments_core.adapters.sql.columns import Instant
@@ -34,18 +34,6 @@ class Dialect:
         """Whether the database is an embedded file."""
         return self.name == "sqlite"
 
-    def now(self) -> ColumnElement[datetime]:
-        """The current time, as SQL."""
-        return self.after(0)
-
-    def after(self, seconds: float) -> ColumnElement[datetime]:
-        """The time in `seconds` seconds, as SQL."""
-        distance = timedelta(seconds=seconds)
-        if self.is_sqlite:
-            return literal(self.clock() + distance, Instant)
-        now = func.statement_timestamp(type_=Instant)
-        return now if not seconds else type_coerce(now + literal(distance, Interval), Instant)
-
     def moment(self) -> dict[str, Any]:
         """The parameters of a statement that has `now_sql` in it."""
         return {"now": self.clock()} if self.is_sqlite else {}
@@ -54,10 +42,6 @@ class Dialect:
         """The parameters of a statement that has `later_sql` in it."""
         distance = timedelta(seconds=seconds)
         return {"later": self.clock() + distance if self.is_sqlite else distance}
-
-    def insert_or_ignore(self, table: Table) -> postgresql.Insert | sqlite.Insert:
-        """An INSERT that leaves a row alone which is already there; its rowcount says whether it inserted."""
-        return insert_or_ignore(table, self.name)
 
 
 def now_sql(name: str) -> ColumnElement[datetime]:

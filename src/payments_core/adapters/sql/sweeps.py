@@ -10,26 +10,22 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Row, and_, case, literal_column, or_, select
+from sqlalchemy import ColumnElement, Row, case, select
 from sqlalchemy.dialects import postgresql, sqlite
 
+from payments_core.adapters.sql import payments as payment_rows
 from payments_core.adapters.sql.columns import writable
-from payments_core.adapters.sql.connector import Connector, Link, changed, one, rows
+from payments_core.adapters.sql.connector import Connector, changed, one, rows
 from payments_core.adapters.sql.rows import account_key, read_payment
-from payments_core.adapters.sql.statements import Dialect
+from payments_core.adapters.sql.statements import Dialect, now_sql
+from payments_core.adapters.sql.states import MODES, is_open
 from payments_core.adapters.sql.tables import NO_ACCOUNT, NO_LIVEMODE, inbox
 from payments_core.adapters.sql.tables import payment as payments
-from payments_core.adapters.sql.tables import ref as references
 from payments_core.adapters.sql.tables import sweep as sweeps
-from payments_core.domain.delivery import InboxState
 from payments_core.domain.payment import Payment
 from payments_core.domain.refs import Ref
 from payments_core.ports import InboxEntry, Known, Selection
 
-_OPEN_STATES: Final = (InboxState.READY, InboxState.LEASED, InboxState.PARKED)
-#: Stated in full, so that the unique key serves the search; and literally, for the partial indexes.
-_MODES: Final = (NO_LIVEMODE, 0, 1)
-_OPEN: Final = inbox.c.state.in_([literal_column(str(state.value)) for state in _OPEN_STATES])
 _ENTRY: Final = (
     inbox.c.seq,
     inbox.c.event_id,
@@ -58,7 +54,7 @@ class SqlSweeps:
     async def advance(self, name: str, until: datetime) -> None:
         """See Sweeps."""
         async with self._connector.transaction() as link:
-            await changed(link, self._advanced(name, until))
+            await changed(link, self._advanced(name, until), self._dialect.moment())
 
     async def held(self, event_ids: Sequence[str], *, account: str | None) -> frozenset[str]:
         """See Sweeps."""
@@ -66,7 +62,7 @@ class SqlSweeps:
             return frozenset()
         statement = select(inbox.c.event_id).where(
             inbox.c.account.in_({NO_ACCOUNT, account_key(account)}),
-            inbox.c.livemode.in_(_MODES),
+            inbox.c.livemode.in_(MODES),
             inbox.c.event_id.in_(event_ids),
         )
         async with self._connector.transaction(writes=False) as link:
@@ -76,14 +72,14 @@ class SqlSweeps:
     async def known(self, ids: Sequence[str], refs: Sequence[Ref], *, account: str | None, livemode: bool) -> Known:
         """See Sweeps."""
         async with self._connector.transaction(writes=False) as link:
-            owners = await _owners(link, refs, account, livemode=livemode)
-            found = await _by_id(link, {*ids, *owners.values()})
+            owners = await payment_rows.owners(link, refs, account, livemode=livemode)
+            found = await payment_rows.of_ids(link, {*ids, *owners.values()})
         by_id = {one: found[writable(one)] for one in ids if writable(one) in found}
         return Known(by_id, {ref: found[owner] for ref, owner in owners.items() if owner in found})
 
     async def waiting(self, *, after: int, limit: int) -> Sequence[InboxEntry]:
         """See Sweeps."""
-        return await self._entries(after, limit, _OPEN)
+        return await self._entries(after, limit, is_open())
 
     async def told(self, types: Sequence[str], *, since: datetime, after: int, limit: int) -> Sequence[InboxEntry]:
         """See Sweeps."""
@@ -114,35 +110,12 @@ class SqlSweeps:
 
     def _advanced(self, name: str, until: datetime) -> postgresql.Insert | sqlite.Insert:
         insert = sqlite.insert(sweeps) if self._dialect.is_sqlite else postgresql.insert(sweeps)
-        insert = insert.values(name=name, swept_until=until, finished_at=self._dialect.now())
+        insert = insert.values(name=name, swept_until=until, finished_at=now_sql(self._dialect.name))
         new = insert.excluded
         furthest = case((sweeps.c.swept_until > new.swept_until, sweeps.c.swept_until), else_=new.swept_until)
         return insert.on_conflict_do_update(
             index_elements=[sweeps.c.name], set_={"swept_until": furthest, "finished_at": new.finished_at}
         )
-
-
-async def _owners(link: Link, refs: Sequence[Ref], account: str | None, *, livemode: bool) -> dict[Ref, str]:
-    if not refs:
-        return {}
-    kinds = {ref.kind for ref in refs}
-    of_kind = [
-        and_(references.c.kind == kind, references.c.stripe_id.in_([ref.stripe_id for ref in refs if ref.kind == kind]))
-        for kind in kinds
-    ]
-    statement = select(references.c.kind, references.c.stripe_id, references.c.payment_id).where(
-        references.c.account == account_key(account), references.c.livemode == livemode, or_(*of_kind)
-    )
-    found = {(row.kind, row.stripe_id): str(row.payment_id) for row in await rows(link, statement)}
-    named = {ref: (ref.kind, writable(ref.stripe_id)) for ref in refs}
-    return {ref: found[name] for ref, name in named.items() if name in found}
-
-
-async def _by_id(link: Link, ids: set[str]) -> dict[str, Payment]:
-    if not ids:
-        return {}
-    found = await rows(link, select(payments).where(payments.c.payment_id.in_(ids)))
-    return {row.payment_id: read_payment(row) for row in found}
 
 
 def _entry(row: Row[Any]) -> InboxEntry:
