@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+from abc import ABC, abstractmethod
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -111,15 +112,16 @@ class MemoryDatabase:
         return [(one.row.key, one.row.event_id) for one in self._rows.outbox]
 
 
-class SqlDatabase:
+class SqlDatabase(ABC):
     """What SQLite and PostgreSQL have in common."""
 
     is_sql = True
     clock: Clock
     url: str
 
+    @abstractmethod
     def query(self, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
-        raise NotImplementedError
+        """The rows of a statement."""
 
     #: Whether a test has changed the schema.
     is_altered = False
@@ -130,13 +132,13 @@ class SqlDatabase:
         for statement in statements:
             self.query(statement)
 
+    @abstractmethod
     def refuse(self, table: str, condition: str) -> None:
         """Let the database refuse new rows of a table that fulfil the condition, until `accept`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def accept(self, table: str) -> None:
         """End it."""
-        raise NotImplementedError
 
     def settings(self) -> dict[str, object]:
         return {"payments_database_url": self.url}
