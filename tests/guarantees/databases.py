@@ -143,7 +143,7 @@ class SqlDatabase(ABC):
     def settings(self) -> dict[str, object]:
         return {"payments_database_url": self.url}
 
-    def store(self, io: Io, *, owes_broker: bool) -> None:
+    def store(self, io: Io, *, owes_broker: bool) -> None:  # noqa: B027 - nothing is left to its kinds
         """The deployment makes its own from the settings."""
 
     def empty(self) -> None:
