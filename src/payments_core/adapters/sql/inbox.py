@@ -17,6 +17,7 @@ from sqlalchemy import (
     ARRAY,
     BigInteger,
     ColumnElement,
+    Executable,
     Integer,
     Select,
     Text,
@@ -194,7 +195,7 @@ def stamped(name: str) -> Update:
 
 
 @cache
-def _next_due(name: str) -> Select[Any]:
+def _next_due(name: str) -> Executable:
     event = inbox.alias("e")
     return (
         select(event.c.next_at, now_sql(name).label("now"))
