@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from bench import filling
 from bench.intake import Database
 from bench.postgres import Postgres, execute, number
 from bench.webhooks import BODY_BYTES
@@ -25,6 +26,16 @@ _IDS: Final = "SELECT count(*) FROM event"
 def ours_postgres(server: Postgres) -> Database:
     """Our tables on PostgreSQL."""
     return on_postgres(server, "ours", upgraded, _OURS)
+
+
+def owing_postgres(server: Postgres) -> Database:
+    """Our tables, with outgoing events that a broker is owed."""
+
+    def make(url: str) -> None:
+        upgraded(url)
+        filling.owed(url, 1_000)
+
+    return on_postgres(server, "owing", make, _OURS)
 
 
 def bodies_postgres(server: Postgres) -> Database:

@@ -1,6 +1,7 @@
 """Our FastAPI adapter, with the events left to a worker.
 
 BENCH_STORE: `sql` (the store as it comes), `plain` (T5's insert) or `none` (nothing stored).
+BENCH_BROKER: an address, for a relay in this process.
 """
 
 from __future__ import annotations
@@ -27,7 +28,15 @@ def _store() -> Store:
     return receiving(store, PlainInsert(database_url()).receive) if kind == "plain" else store
 
 
-settings = Settings.of(stripe_secret_key="sk_test_bench", stripe_webhook_secret=secret())
-payments = AsyncPayments(settings, store=_store(), gateway=MemoryGateway(io="async"), runner=False)
+def _payments() -> AsyncPayments:
+    broker, gateway = os.environ.get("BENCH_BROKER"), MemoryGateway(io="async")
+    known: dict[str, object] = {"stripe_secret_key": "sk_test_bench", "stripe_webhook_secret": secret()}
+    if broker is None:
+        return AsyncPayments(Settings.of(**known), store=_store(), gateway=gateway, runner=False)
+    settings = Settings.of(**known, kafka_brokers=(broker,), payments_database_url=database_url())
+    return AsyncPayments(settings, gateway=gateway, runner=False, relay=True)
+
+
+payments = _payments()
 app = FastAPI()
 app.include_router(create_router(payments), prefix="/api/payments")

@@ -11,7 +11,7 @@ from bench.measures.imports import IMPORTS
 from bench.measures.parsing import PARSING
 from bench.measures.processing import PROCESSING
 from bench.measures.relay import RELAY
-from bench.measures.webhooks import CALM, FLASK, LONELY, POSTGRES, SLOW_DISK, SQLITE
+from bench.measures.webhooks import CALM, FLASK, LONELY, OUTAGE, POSTGRES, SLOW_DISK, SQLITE
 
 MEASURES: Final[tuple[Measure, ...]] = (
     PARSING,
@@ -23,6 +23,7 @@ MEASURES: Final[tuple[Measure, ...]] = (
     LONELY,
     PROCESSING,
     RELAY,
+    OUTAGE,
     CHECKOUT,
     IMPORTS,
     GROWTH,

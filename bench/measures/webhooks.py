@@ -20,6 +20,7 @@ DJSTRIPE: Final = "dj-stripe, event stored"
 OURS: Final = "ours, FastAPI"
 OURS_FLASK: Final = "ours, Flask"
 PLAIN: Final = "ours, FastAPI, plain insert"
+_DOWN: Final = "ours, FastAPI, relay inside, broker down"
 _WAL: Final = "tutorial, SQLite WAL FULL"
 _TRUNCATE: Final = "tutorial, SQLite TRUNCATE FULL"
 _ASYNCPG: Final = "tutorial, asyncpg"
@@ -79,6 +80,16 @@ def _flask(stage: Stage) -> Measured:
     return interleaved(stage, "T4", Load(16, most_per_s=10_000), candidates)
 
 
+def _outage(stage: Stage) -> Measured:
+    server = stage.postgres()
+    candidates = [
+        Candidate(OURS, uvicorn("ours_fastapi"), databases.owing_postgres(server)),
+        # Nobody listens there.
+        Candidate(_DOWN, uvicorn("ours_fastapi", BENCH_BROKER="127.0.0.1:1"), databases.owing_postgres(server)),
+    ]
+    return interleaved(stage, "C18", Load(16), candidates)
+
+
 def _lonely(stage: Stage) -> Measured:
     tables = databases.ours_postgres(stage.postgres())
     candidates = [
@@ -132,6 +143,14 @@ FLASK: Final = Measure(
         Claim("T4", "requests per second / bare Flask", "per_s", OURS_FLASK, FLASK_BARE),
     ),
     _flask,
+)
+OUTAGE: Final = Measure(
+    "the broker is down",
+    (
+        Claim("C18", "99th percentile with the relay inside / without", "p99_ms", _DOWN, OURS, at_most=1.2),
+        Claim("C18", "requests per second", "per_s", _DOWN, OURS),
+    ),
+    _outage,
 )
 LONELY: Final = Measure(
     "one connection",
