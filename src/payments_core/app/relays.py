@@ -17,7 +17,7 @@ from typing import Final, TypeVar
 from payments_core.app.runners import GRACE_S
 from payments_core.errors import ConfigurationError
 from payments_core.ports.publishing import Errands
-from payments_core.services.relay import Relay
+from payments_core.services.relay import BATCH_ROWS, Relay
 from payments_core.settings import RelaySettings
 
 T = TypeVar("T")
@@ -25,6 +25,8 @@ Make = Callable[[Errands], Relay]
 
 #: Hands of one relay: while one waits for the broker, the other reads or marks.
 HANDS: Final = 2
+#: A batch is read and packed in one go: beside requests it must not hold the loop, or the interpreter, for long.
+_ROWS_BESIDE_REQUESTS: Final = 100
 #: What closing takes at most, after the grace period.
 _CLOSING_S: Final = 5.0
 #: Threads of a parent process: what they hold is never used, never closed, never collected.
@@ -42,10 +44,12 @@ def relay_maker(settings: RelaySettings, *, own_store: bool) -> Make:
             "of the two out."
         )
     compose_relay(settings, LoopErrands())
-    return lambda errands: compose_relay(settings, errands)
+    return lambda errands: compose_relay(settings, errands, batch_rows=_ROWS_BESIDE_REQUESTS)
 
 
-def compose_relay(settings: RelaySettings, errands: Errands, *, hands: int = HANDS) -> Relay:
+def compose_relay(
+    settings: RelaySettings, errands: Errands, *, hands: int = HANDS, batch_rows: int = BATCH_ROWS
+) -> Relay:
     """The relay of a deployment. Raises ConfigurationError for settings that cannot be used."""
     try:
         from payments_core.adapters.kafka.publisher import KafkaPublisher
@@ -58,7 +62,8 @@ def compose_relay(settings: RelaySettings, errands: Errands, *, hands: int = HAN
 
     outbox = async_outbox(settings.payments_database_url.get_secret_value())
     publishers = [KafkaPublisher(settings, app=settings.payments_app) for _ in range(min(hands, outbox.hands))]
-    return Relay(outbox, publishers, errands, random.Random().random)  # noqa: S311 - spreads retries, guards nothing
+    jitter = random.Random().random  # noqa: S311 - spreads retries, guards nothing
+    return Relay(outbox, publishers, errands, jitter, batch_rows)
 
 
 class LoopErrands:

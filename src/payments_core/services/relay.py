@@ -68,8 +68,8 @@ class Relay:
         Raises BrokerUnavailable or StoreUnavailable when it cannot go on.
         """
         if self._trouble.failures:
-            # One hand looks whether the outage is over.
-            await self._batch(self.publishers[0])
+            # One hand looks whether the outage is over, with as little as can be.
+            await self._batch(self.publishers[0], 1)
             self._over()
         await self.errands.each(self.publishers, self._work, hands=len(self.publishers))
 
@@ -80,12 +80,12 @@ class Relay:
         await self.outbox.close()
 
     async def _work(self, publisher: Publisher) -> None:
-        while not self.errands.is_leaving and await self._batch(publisher):
+        while not self.errands.is_leaving and await self._batch(publisher, self.batch_rows):
             pass
 
-    async def _batch(self, publisher: Publisher) -> bool:
-        """Take a batch and settle it; whether there was one."""
-        async with self.outbox.batch(self.batch_rows) as batch:
+    async def _batch(self, publisher: Publisher, limit: int) -> bool:
+        """Take a batch of so many rows at most and settle it; whether there was one."""
+        async with self.outbox.batch(limit) as batch:
             if not batch.rows:
                 return False
             try:

@@ -24,7 +24,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from payments_core.adapters.sql.engines import Limits, async_engine
 from payments_core.adapters.sql.faults import unavailable
 from payments_core.adapters.sql.tables import PARTITIONS
-from payments_core.ports.publishing import OwedRow
+from payments_core.ports.publishing import BrokerUnavailable, OwedRow
 
 #: The first half of the advisory locks' key; the second is the partition.
 LOCK_CLASS: Final = 0x70617906
@@ -88,8 +88,14 @@ class PostgresqlBatches:
         session = self._spare.pop() if self._spare else Session(await self._engine_of_loop())
         whole = False
         try:
-            rows = await session.take(limit)
-            yield PostgresqlBatch(session, rows)
+            batch = PostgresqlBatch(session, await session.take(limit))
+            try:
+                yield batch
+            except BrokerUnavailable:
+                # The session has no part in it, and serves the next try.
+                await session.let_go()
+                whole = True
+                raise
             await session.let_go()
             whole = True
         finally:
