@@ -211,6 +211,40 @@ def test_a_pool_heals_after_the_server_has_dropped_its_connections(postgres_worl
     postgres_world.run(told())
 
 
+def test_a_pooled_connection_that_the_server_has_ended_is_not_given_out(postgres_world: PostgresWorld) -> None:
+    """What runs over the pool works at once after a restart of the server, too: reads and transactions."""
+
+    async def told() -> None:
+        store = await postgres_world.open()
+        await store.add_payment(payment("p1"))
+        for _ in range(2):
+            assert await store.payment("p1") == payment("p1")
+            await asyncio.to_thread(_drop, postgres_world) if postgres_world.io == "async" else _drop(postgres_world)
+            async with store.transaction() as tx:
+                assert await tx.lock_payment("p1") == payment("p1")
+
+    postgres_world.run(told())
+
+
+def test_a_pooled_connection_that_was_closed_on_this_side_is_not_given_out(postgres_world: PostgresWorld) -> None:
+    """A handler that closes the driver's own connection costs nobody after it anything."""
+
+    async def told() -> None:
+        store = await postgres_world.open()
+        await store.add_payment(payment("p1"))
+        drivers: list[Any] = []
+        async with store.transaction() as tx:
+            connection = tx.handle.connection
+            if postgres_world.io == "async":
+                drivers.append((await connection.get_raw_connection()).driver_connection)
+            else:
+                drivers.append(connection.connection.driver_connection)
+        drivers[0].pgconn.finish()
+        assert await store.payment("p1") == payment("p1")
+
+    postgres_world.run(told())
+
+
 def test_a_connection_lost_in_the_middle_is_store_unavailable(postgres_world: PostgresWorld) -> None:
     """Nothing of the transaction is there, and the store goes on with another connection."""
 

@@ -145,13 +145,13 @@ def _postgresql_connected(limits: Limits) -> Callable[[DBAPIConnection, object],
 
 
 def _refuse_dead(_: DBAPIConnection, record: ConnectionPoolEntry, _proxy: object) -> None:
-    """Let the pool replace a connection whose server is gone.
+    """Let the pool replace a connection whose server is gone, or that was closed on this side.
 
     An idle connection has nothing to read. When the server ends it there is: its last words, or the end of the stream.
     A look at the socket costs a hundredth of the question "are you there?" that a ping is.
     """
     driver: Any = record.driver_connection
-    if _is_readable(driver.pgconn.socket):
+    if driver.closed or _is_readable(driver.pgconn.socket):
         raise DisconnectionError
 
 
