@@ -1,9 +1,10 @@
 """One payment in a hundred is poison: its handler raises, takes the process down, or hangs until a watchdog ends it.
 
 A poisoned event uses up all of its attempts and is then a dead letter, run no more often than the maximum allows. Its
-neighbours, with which it is claimed, are all handled. An attempt is counted by the claim: one that ends before the
-handler has begun, since another event of the claim took the process down or held the file, is a run less. Time between
-retries is made to pass quickly.
+neighbours, with which it is claimed, are all handled. An attempt is counted by the claim: in the long form one may end
+before the handler has begun, since another event of the claim took the process down, and is a run less. In the short
+form no killer comes before another poison of its claim, and every attempt is a run. Time between retries is made to
+pass quickly.
 """
 
 from __future__ import annotations
@@ -36,10 +37,12 @@ class Size:
     workers: int
     attempts: int
     drain_s: float
+    #: Whether every attempt is a run.
+    exact: bool = False
 
 
 SIZES: Final = {
-    Scale.SHORT: Size(events=300, workers=3, attempts=3, drain_s=45),
+    Scale.SHORT: Size(events=300, workers=3, attempts=3, drain_s=45, exact=True),
     Scale.LONG: Size(events=10_000, workers=4, attempts=MAX_ATTEMPTS, drain_s=290),
 }
 _LEASE_S: Final = 1
@@ -88,12 +91,10 @@ def _poison(kind: str, setup: Setup) -> Result:
             still = asyncio.run(_worked(team, spec, size.drain_s))
             crowd.finish(setup.scale)
         books, runs = read_books(url), _runs(setup.folder)
-        return _counted(plan, run, books, runs, attempts=size.attempts, still=still, deaths=team.replaced)
+        return _counted(plan, run, books, runs, size=size, still=still, deaths=team.replaced)
 
 
-def _counted(
-    plan: Plan, run: str, books: Books, runs: Counter[int], *, attempts: int, still: int, deaths: int
-) -> Result:
+def _counted(plan: Plan, run: str, books: Books, runs: Counter[int], *, size: Size, still: int, deaths: int) -> Result:
     poisoned = [n for n in range(len(plan.events)) if poison_of(n)]
     healthy = settled(run, (n for n in range(len(plan.events)) if not poison_of(n)))
     dead = {f"evt_{run}n{n}" for n in poisoned}
@@ -107,14 +108,14 @@ def _counted(
         **{f"{how}: dead letters": buried[how] for how in POISONS},
         "neighbours buried": wrongly,
         "still open": still,
-        "attempts that ended before the handler": attempts * len(poisoned) - sum(runs[n] for n in poisoned),
+        "attempts that ended before the handler": size.attempts * len(poisoned) - sum(runs[n] for n in poisoned),
     }
     used = {n: books.inbox[f"evt_{run}n{n}"].attempts for n in poisoned}
-    return verdict.result(figures, *_complaints(poisoned, buried, runs, used, attempts))
+    return verdict.result(figures, *_complaints(poisoned, buried, runs, used, size))
 
 
 def _complaints(
-    poisoned: Sequence[int], buried: Counter[str], runs: Counter[int], used: Mapping[int, int], attempts: int
+    poisoned: Sequence[int], buried: Counter[str], runs: Counter[int], used: Mapping[int, int], size: Size
 ) -> list[str]:
     found: list[str] = []
     for how in POISONS:
@@ -122,10 +123,11 @@ def _complaints(
         if buried[how] != len(of_it):
             found.append(f"{len(of_it) - buried[how]} of {len(of_it)} events whose handler {how} are no dead letters")
         most, least = max(runs[n] for n in of_it), min(runs[n] for n in of_it)
-        if most > attempts or not least:
-            found.append(f"a handler that {how} was run {least} to {most} times where {attempts} are allowed")
-        if any(used[n] < attempts for n in of_it):
-            found.append(f"an event whose handler {how} was given up before its {attempts} attempts were used")
+        if most > size.attempts or least < (size.attempts if size.exact else 1):
+            found.append(f"a handler that {how} was run {least} to {most} times instead of {size.attempts}")
+        # One more where the last attempt ended its worker: the claim that finds it used up.
+        if not {used[n] for n in of_it} <= {size.attempts, size.attempts + 1}:
+            found.append(f"an event whose handler {how} was not buried when its {size.attempts} attempts were used")
     return found
 
 
