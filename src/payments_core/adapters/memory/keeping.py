@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any, cast
@@ -12,7 +13,7 @@ from payments_core.domain.stripe_objects import Document, reference
 from payments_core.errors import StripeError, StripeObjectMissing
 
 
-class MemoryCatalogue:
+class MemoryCatalogue(ABC):
     """Products and prices; see `payments_core.ports.catalogue.CatalogueGateway`. `_called` notes calls and fails."""
 
     def __init__(self) -> None:
@@ -20,9 +21,9 @@ class MemoryCatalogue:
         self._keys: dict[str, tuple[object, str]] = {}
         self._made = 0
 
+    @abstractmethod
     def _called(self, method: str, *arguments: str) -> None:
         """Note a call; raise what the test wants raised."""
-        raise NotImplementedError
 
     async def listed(self, product_id: str) -> ListedProduct | None:
         """See CatalogueGateway."""

@@ -24,6 +24,8 @@ from payments_core.errors import StoreUnavailable
 _ADOPT_TRIES: Final = 10
 
 REF_COLUMNS: Final = ("account", "livemode", "kind", "stripe_id", "payment_id")
+#: What is given for a transition; when it was recorded is the database's to say.
+FACT_COLUMNS: Final = ("payment_id", "transition", "discriminator", "event_id", "reason")
 
 _BY_ID: Final = select(payments).where(payments.c.payment_id == bindparam("its_id"))
 _BY_IDS: Final = select(payments).where(payments.c.payment_id.in_(bindparam("their_ids", expanding=True)))
@@ -241,8 +243,7 @@ def _saved(names: frozenset[str]) -> Update:
 
 @cache
 def _recorded(name: str) -> Insert:
-    columns = ("payment_id", "transition", "discriminator", "event_id", "reason")
-    return insert_or_ignore(transitions, name).values(given(columns, recorded_at=now_sql(name)))
+    return insert_or_ignore(transitions, name).values(given(FACT_COLUMNS, recorded_at=now_sql(name)))
 
 
 @cache

@@ -12,7 +12,7 @@ from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
 from typing import Final, Protocol
 
-from sqlalchemy import ColumnElement, and_, func, literal_column, not_, or_, select, text, update
+from sqlalchemy import and_, func, not_, select, text, update
 
 from payments_core.adapters.sql.asynchronous import AsyncConnector
 from payments_core.adapters.sql.connector import changed, rows
@@ -25,6 +25,7 @@ from payments_core.adapters.sql.urls import database_url, is_sqlite
 from payments_core.ports import Clock
 from payments_core.ports.publishing import Batch, ParkedRow
 
+#: Literally as in the partial index, which serves it then.
 _PARKED: Final = text("parked_reason IS NOT NULL AND published_at IS NULL")
 
 
@@ -90,7 +91,7 @@ class SqlOutbox:
         columns = [getattr(outbox.c, name) for name in ("id", "event_id", "type", "key", "payment_id", "created_at")]
         statement = (
             select(*columns, outbox.c.parked_reason, waiting.label("blocks"))
-            .where(_is_parked(), outbox.c.id > after)
+            .where(_PARKED, outbox.c.id > after)
             .order_by(outbox.c.id)
             .limit(limit)
         )
@@ -113,7 +114,7 @@ class SqlOutbox:
     async def release(self, event_ids: Sequence[str] | None) -> int:
         """See Outbox."""
         chosen = [] if event_ids is None else [outbox.c.event_id.in_(list(event_ids))]
-        statement = update(outbox).where(_is_parked(), *chosen).values(parked_reason=None)
+        statement = update(outbox).where(_PARKED, *chosen).values(parked_reason=None)
         async with self._connector.transaction() as link:
             return await changed(link, statement)
 
@@ -127,8 +128,3 @@ class SqlOutbox:
         """See Outbox."""
         await self._batches.close()
         await self._connector.close()
-
-
-def _is_parked() -> ColumnElement[bool]:
-    """Literally as in the partial index, which serves it then."""
-    return or_(literal_column("parked_reason IS NOT NULL AND published_at IS NULL"))

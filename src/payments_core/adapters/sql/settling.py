@@ -28,7 +28,6 @@ from payments_core.domain.payment import Payment
 from payments_core.ports import Advance
 
 _POSTGRESQL: Final = "postgresql"
-_FACT: Final = ("payment_id", "transition", "discriminator", "event_id", "reason")
 
 
 async def stamp_and_lock(link: Link, dialect: Dialect, claimed: ClaimedEvent, payment_id: str) -> Payment | None:
@@ -95,7 +94,7 @@ def _stamped_and_locked() -> Select[Any]:
 @cache
 def _advanced(names: frozenset[str], refs: int, told: int) -> Select[Any]:
     recorded = postgresql.insert(transitions).values(
-        _parameters(transitions, _FACT, "fact") | {"recorded_at": now_sql(_POSTGRESQL)}
+        _parameters(transitions, payments.FACT_COLUMNS, "fact") | {"recorded_at": now_sql(_POSTGRESQL)}
     )
     fact = recorded.on_conflict_do_nothing().returning(transitions.c.payment_id).cte("fact")
     is_new = exists(select(fact.c.payment_id))
