@@ -30,6 +30,7 @@ from payments_core.settings import RelaySettings
 
 PREFIX: Final = "/api/payments"
 THREADS: Final = 8
+_TO_BE_READ_S: Final = 0.2
 #: What `payments worker --app` finds in a worker.
 app: AsyncPayments | Payments | None = None
 
@@ -48,6 +49,13 @@ def fastapi(spec: Mapping[str, Any], fds: Sequence[int]) -> None:
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
             _ready(fds)
+
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            # uvicorn cuts connections that it has accepted and not yet read from: first they get a moment to be read.
+            for server in self.servers:
+                server.close()
+            await asyncio.sleep(_TO_BE_READ_S)
+            await super().shutdown(sockets)
 
     config = uvicorn.Config(web, log_level="warning", access_log=False, loop="asyncio", http="h11")
     Server(config).run([socket.socket(fileno=fds[0])])
