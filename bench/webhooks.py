@@ -15,9 +15,12 @@ from typing import Final
 from attrs import evolve, frozen
 
 from payments_core.domain.signature import sign
-from payments_core.sandbox.records import Buyer, Event, LineItem, Session
+from payments_core.sandbox.records.checkout import LineItem, Session
+from payments_core.sandbox.records.events import Event
+from payments_core.sandbox.records.payments import Buyer
 from payments_core.sandbox.shapes.account import event as event_shape
 from payments_core.sandbox.shapes.checkout import session as session_shape
+from payments_core.sandbox.totals import Priced, Totals
 
 SECRET: Final = "whsec_bench_0123456789abcdef0123456789"
 PATH: Final = "/api/payments/webhooks/stripe"
@@ -55,7 +58,8 @@ def some_session() -> Session:
     """A session of two shirts that was not made by the application under test."""
     now = int(time.time())
     line = LineItem("li_1", "price_1", 2, "Premium T-Shirt", "usd", 5998)
-    return Session("cs_test_bench", now, now + 86400, "usd", (line,), payment_intent="pi_bench")
+    totals = Totals((Priced(line.amount_minor),))
+    return Session("cs_test_bench", now, now + 86400, "usd", (line,), payment_intent="pi_bench", totals=totals)
 
 
 def event_id(number: int) -> str:

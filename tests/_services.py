@@ -20,7 +20,7 @@ from tests._databases import Databases
 from tools.services import SERVICES, ServiceUnavailable, ensure, running, stop
 from tools.services.base import birth
 
-MARKERS = ("postgres", "redis", "kafka", "browser", "npm")
+MARKERS = ("postgres", "redis", "kafka", "browser", "npm", "go")
 RUN_VARIABLE = "PAYMENTS_TEST_RUN_DIR"
 REQUIRE_VARIABLE = "PAYMENTS_REQUIRE_SERVICES"
 CHROMIUM_VARIABLE = "PAYMENTS_TEST_CHROMIUM"
@@ -31,6 +31,8 @@ OF_FIXTURE = {
     "redis_server_url": "redis",
     "kafka_brokers": "kafka",
     "chromium_path": "browser",
+    "stripe_npm": "npm",
+    "stripe_mock": "go",
 }
 
 
@@ -109,11 +111,14 @@ def redis_server_url() -> str:
 
 @pytest.fixture
 def redis_url(redis_server_url: str) -> Iterator[str]:
-    """URL of a Redis database of this worker's own, emptied before and after the test."""
+    """URL of a Redis database of this worker's own, emptied before and after the test.
+
+    It asks for more patience than a request has: that a busy machine answers late is no test's subject here.
+    """
     import redis
 
     worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
-    url = urlunsplit(urlsplit(redis_server_url)._replace(path=f"/{int(worker) + 1}"))
+    url = urlunsplit(urlsplit(redis_server_url)._replace(path=f"/{int(worker) + 1}", query="socket_timeout=30"))
     with redis.Redis.from_url(url) as client:
         client.flushdb()
         yield url

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from blockbuster import blockbuster_ctx
+from hypothesis import settings
 
 from tests import _services
 from tests._services import (
@@ -31,6 +32,10 @@ __all__ = [
     "redis_server_url",
     "redis_url",
 ]
+
+# How long an example takes says more about the machine than about the code.
+settings.register_profile("unhurried", deadline=None)
+settings.load_profile("unhurried")
 
 GUARDED = ("payments_core", "payments_fastapi", "payments_flask")
 OF_THE_SHELL = re.compile(

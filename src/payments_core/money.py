@@ -114,7 +114,7 @@ class Money:
     @property
     def decimal(self) -> Decimal:
         """The amount in major units, exact, with the currency's digits (`Decimal("59.98")`)."""
-        return Decimal(self.minor).scaleb(-exponent(self.currency))
+        return Decimal(self.minor).scaleb(-exponent(self.currency), _EXACT)
 
     def __add__(self, other: Money) -> Money:
         return Money(self.minor + self._same(other), self.currency)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -14,9 +13,13 @@ import pytest
 from attrs import Factory, define, frozen
 from stripe._encode import _api_encode
 
+from payments_core.drive import run_blocking
 from payments_core.sandbox import Sandbox, running
 from payments_core.sandbox.api import ApiReply, ApiRequest
 from payments_core.sandbox.dispatch import SendFailed
+from tests._services import unavailable
+from tests.sandbox import oracle
+from tools import npm
 
 NOON = 1_795_394_000
 SECRET = "whsec_test_of_the_sandbox"
@@ -38,7 +41,10 @@ class Clock:
 
 @define
 class Caller:
-    """Calls the API of a sandbox without a server, encoding as stripe-python does."""
+    """Calls the API of a sandbox without a server, encoding as stripe-python does.
+
+    Every reply is checked against the fields, types and words of the pinned version on its way (`oracle`).
+    """
 
     sandbox: Sandbox
     headers: dict[str, str] = Factory(lambda: {"authorization": "Bearer sk_test_caller", "stripe-version": VERSION})
@@ -49,7 +55,10 @@ class Caller:
         sent = self.headers | {name.replace("_", "-"): value for name, value in headers.items()}
         is_post = method == "POST"
         request = ApiRequest(method, path, "" if is_post else text, text.encode() if is_post else b"", sent)
-        return asyncio.run(self.sandbox.answer(request))
+        reply = run_blocking(self.sandbox.answer(request))
+        sent_back = json.loads(json.dumps(reply.body))
+        assert (oracle.problems(sent_back) if reply.status == 200 else oracle.error_problems(sent_back)) == []
+        return reply
 
     def ok(self, method: str, path: str, params: Mapping[str, Any] | None = None, **headers: str) -> dict[str, Any]:
         """One request that must succeed; its body, after a journey through JSON."""
@@ -121,9 +130,9 @@ def mailbox() -> Mailbox:
 
 
 @pytest.fixture
-def sandbox(clock: Clock, mailbox: Mailbox) -> Sandbox:
-    """A sandbox that forwards every event to one endpoint."""
-    return Sandbox(
+def sandbox(clock: Clock, mailbox: Mailbox) -> Iterator[Sandbox]:
+    """A sandbox that forwards every event to one endpoint; each event's shape is checked when the test is over."""
+    made = Sandbox(
         webhook_secret=SECRET,
         forward_to=["http://shop.test/webhook"],
         clock=clock,
@@ -131,6 +140,8 @@ def sandbox(clock: Clock, mailbox: Mailbox) -> Sandbox:
         base_url="http://127.0.0.1:12111",
         send=mailbox,
     )
+    yield made
+    assert [problem for event in made.events() for problem in oracle.problems(event)] == []
 
 
 @pytest.fixture
@@ -147,10 +158,19 @@ def served() -> Iterator[Sandbox]:
 
 
 @pytest.fixture(scope="session")
-def shapes() -> dict[str, Any]:
-    """Every field of Stripe's objects at the pinned version, as extracted from the SDK."""
+def extracted() -> dict[str, Any]:
+    """Every field of Stripe's objects at the pinned version, as extracted from the SDK's wheel, where that file is."""
     beside = Path(__file__).parents[3] / "shared" / "stripe" / "stripe-python-16.1.0-shapes.json"
     path = Path(os.environ.get("PAYMENTS_STRIPE_SHAPES", beside))
     if not path.is_file():
         pytest.skip("no Stripe object shapes: set PAYMENTS_STRIPE_SHAPES to the extracted JSON file")
-    return json.loads(path.read_text("utf-8"))["objects"]
+    return json.loads(path.read_text("utf-8"))
+
+
+@pytest.fixture(scope="session")
+def stripe_npm() -> Path:
+    """`node_modules` with Stripe's own command-line tool and stripe-node."""
+    try:
+        return npm.installed("stripe")
+    except npm.CannotFetch as reason:
+        pytest.skip(unavailable("npm", str(reason)))

@@ -121,19 +121,29 @@ def test_nothing_is_wider_than_the_window(served: Sandbox, shop: str, chromium: 
 
 
 def test_the_way_back_and_the_keyboard(served: Sandbox, shop: str, chromium: Browser) -> None:
-    """Tab reaches the cancel link, the test cards, then the fields in their order and the button."""
+    """Tab reaches the cancel link, the fields in their order with the test cards before the card, and the button."""
     session = session_of(served, shop)
     page = chromium.new_context(viewport={"width": 1280, "height": 900}).new_page()
     page.goto(session["url"])
 
     reached: list[str] = []
-    for _ in range(8):
+    for _ in range(9):
         page.keyboard.press("Tab")
         reached.append(page.evaluate("document.activeElement.name || document.activeElement.tagName"))
     page.get_by_role("link", name="Cancel").click()
     page.wait_for_url(f"{shop}/cart")
 
-    assert reached == ["A", "SUMMARY", "email", "cc-number", "cc-exp", "cc-csc", "cc-name", "BUTTON"]
+    assert reached == [
+        "A",
+        "email",
+        "method",
+        "SUMMARY",
+        "cc-number",
+        "cc-exp",
+        "cc-csc",
+        "cc-name",
+        "BUTTON",
+    ]
 
 
 def test_a_picture_that_cannot_be_loaded_is_covered(served: Sandbox, shop: str, chromium: Browser) -> None:

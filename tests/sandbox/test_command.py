@@ -60,6 +60,16 @@ def test_a_given_secret_is_not_printed() -> None:
     assert "whsec_given" not in line + rest
 
 
+def test_chaos_prints_the_seed_that_repeats_it() -> None:
+    """Made up where none is given, and given back where one is."""
+    with (
+        started("--json", "--chaos", "drop=0.5") as (_, made_up),
+        started("--json", "--chaos", "drop=0.5", "--seed", "7") as (_, given),
+    ):
+        assert isinstance(json.loads(made_up)["seed"], int)
+        assert json.loads(given)["seed"] == 7
+
+
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     """The command, to its end."""
     return subprocess.run([*PAYMENTS, *arguments], capture_output=True, text=True, timeout=DEADLINE_S, check=False)
@@ -78,7 +88,8 @@ def test_a_taken_port_is_one_sentence() -> None:
 
 
 @pytest.mark.parametrize(
-    "options", [["--webhook-secret", "secret"], ["--forward-to", "shop/hook"], ["--port", "99999"]]
+    "options",
+    [["--webhook-secret", "secret"], ["--forward-to", "shop/hook"], ["--port", "99999"], ["--chaos", "drop"]],
 )
 def test_an_option_that_cannot_be_used_is_refused(options: list[str]) -> None:
     """Before anything starts, without a traceback."""

@@ -83,18 +83,23 @@ def test_only_a_2xx_is_a_success(api: Caller, mailbox: Mailbox, status: int | No
 
 
 def test_after_several_tries_it_is_given_up(api: Caller, mailbox: Mailbox, clock: Clock) -> None:
-    """Ten tries over about a quarter of an hour; the event stays undelivered."""
+    """Eighteen tries over three days, each after twice the time; the event stays undelivered."""
     event_id = expire_one(api)
     mailbox.status = None
+    waits: list[int] = []
 
-    for _ in range(MAX_ATTEMPTS + 3):
+    asyncio.run(api.sandbox.deliver_due())
+    while (wait := api.sandbox.next_due_in()) is not None:
+        waits.append(wait)
+        clock.advance(wait)
         asyncio.run(api.sandbox.deliver_due())
-        clock.advance(600)
 
-    assert len(mailbox.sent) == MAX_ATTEMPTS
+    assert len(mailbox.sent) == MAX_ATTEMPTS == 18
+    assert waits == [2**n for n in range(1, 18)]
+    assert 3 * 86_400 <= sum(waits) < 3.1 * 86_400
     assert api.ok("GET", f"/v1/events/{event_id}")["pending_webhooks"] == 1
     assert listed(api, delivery_success=False) == [event_id]
-    assert [backoff_s(n) for n in (1, 2, 3, 9)] == [2, 4, 8, 512]
+    assert [backoff_s(n) for n in (1, 2, 3, 17)] == [2, 4, 8, 131_072]
 
 
 def test_the_list_tells_delivered_from_undelivered(api: Caller, mailbox: Mailbox) -> None:
@@ -162,22 +167,30 @@ def test_a_deleted_endpoint_is_told_nothing_more(api: Caller, mailbox: Mailbox, 
     assert api.sandbox.events()[0]["pending_webhooks"] == 0
 
 
-def test_a_disabled_endpoint_gets_what_waited_when_it_is_enabled_again(
+def test_a_disabled_endpoint_is_told_nothing_and_no_more_of_what_fell_due_meanwhile(
     api: Caller, mailbox: Mailbox, clock: Clock
 ) -> None:
-    """Nothing is sent meanwhile, and events that happen meanwhile are not for it."""
+    """A retry whose turn comes while it is disabled ends there; one that is still to come goes on."""
     (endpoint,) = api.ok("GET", "/v1/webhook_endpoints")["data"]
     url = f"/v1/webhook_endpoints/{endpoint['id']}"
     first = expire_one(api)
     assert api.ok("POST", url, {"disabled": True})["status"] == "disabled"
     expire_one(api)
+    api.ok("POST", url, {"disabled": False})
+    assert asyncio.run(api.sandbox.deliver_due()) == 1
+    mailbox.status = 500
+    expire_one(api)
+    asyncio.run(api.sandbox.deliver_due())
+    api.ok("POST", url, {"disabled": True})
+    clock.advance(60)
     assert asyncio.run(api.sandbox.deliver_due()) == 0
     api.ok("POST", url, {"disabled": False})
-    clock.advance(60)
+    clock.advance(4 * 86_400)
 
-    asyncio.run(api.sandbox.deliver_due())
-
-    assert [sent.event["id"] for sent in mailbox.sent] == [first]
+    assert asyncio.run(api.sandbox.deliver_due()) == 0
+    assert len(mailbox.sent) == 2
+    assert mailbox.sent[0].event["id"] == first
+    assert api.sandbox.deliveries()[-1].last_error == "the endpoint is disabled"
 
 
 @pytest.mark.parametrize(

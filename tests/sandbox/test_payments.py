@@ -150,3 +150,21 @@ def test_there_are_no_invoices(api: Caller) -> None:
     found = api.ok("GET", "/v1/invoice_payments", {"payment": payment})
 
     assert found == {"object": "list", "data": [], "has_more": False, "url": "/v1/invoice_payments"}
+
+
+def test_the_page_by_api_pays_what_was_expected_with_what_is_taken(api: Caller) -> None:
+    """`/v1/payment_pages`, for Stripe's tool: another total, a wrong kind of method, a decline, a payment."""
+    session_id = api.ok("POST", SESSIONS, cart())["id"]
+    path = f"/v1/payment_pages/{session_id}"
+    iban = {"type": "sepa_debit", "sepa_debit": {"iban": "AT611904300234573201"}}
+    debit = api.ok("POST", "/v1/payment_methods", {**iban, "billing_details": {"name": "A", "email": "a@b.example"}})
+
+    assert api.ok("GET", path)["id"] == session_id
+    wrong = {"payment_method": "pm_card_visa", "expected_amount": 5997}
+    assert api.refusal("POST", f"{path}/confirm", wrong)["param"] == "expected_amount"
+    assert api.refusal("POST", f"{path}/confirm", {"payment_method": debit["id"]})["param"] == "payment_method"
+    assert api.ok("GET", "/v1/payment_intents")["data"] == []
+    declined = {"payment_method": "pm_card_chargeDeclined", "expected_amount": 5998}
+    assert api.refusal("POST", f"{path}/confirm", declined)["code"] == "card_declined"
+    paid = {"payment_method": "pm_card_visa", "expected_amount": 5998}
+    assert api.ok("POST", f"{path}/confirm", paid)["payment_status"] == "paid"

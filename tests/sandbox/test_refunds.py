@@ -40,7 +40,7 @@ def test_refunds_are_listed_and_found(api: Caller) -> None:
     made = [api.sandbox.refund(intent, 100)["id"] for intent in (one, two, one)]
     assert [refund["id"] for refund in api.ok("GET", REFUNDS)["data"]] == made[::-1]
     assert [refund["id"] for refund in api.ok("GET", REFUNDS, {"payment_intent": two})["data"]] == [made[1]]
-    assert api.ok("GET", REFUNDS, {"created": {"gt": api.sandbox._clock()}})["data"] == []
+    assert api.ok("GET", REFUNDS, {"created": {"gt": api.sandbox.now()}})["data"] == []
     assert api.ok("GET", f"{REFUNDS}/{made[0]}", {"expand": ["charge"]})["charge"]["payment_intent"] == one
 
 

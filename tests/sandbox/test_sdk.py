@@ -92,7 +92,7 @@ def test_refusals_become_the_sdks_own_errors(client: stripe.StripeClient, served
     with pytest.raises(stripe.AuthenticationError):
         client.v1.products.list({}, {"api_key": "sk_live_none"})
     with pytest.raises(stripe.InvalidRequestError, match="does not implement"):
-        client.v1.disputes.list()
+        client.v1.payouts.list()
 
     assert (refused.value.code, refused.value.param, refused.value.http_status) == ("resource_missing", "session", 404)
     assert refused.value.request_id is not None

@@ -8,6 +8,7 @@ import secrets
 import shutil
 import signal
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 from tools.services.base import (
@@ -86,7 +87,7 @@ def _reachable(path: Path) -> None:
             return
 
 
-def start(home: Path) -> Running:
+def start(home: Path, settings: Sequence[str] = ("fsync=on", "synchronous_commit=on")) -> Running:
     """Create the cluster on first use, start its server; `Running.url` is a libpq URL of database postgres."""
     folder, user = binaries(), server_user()
     data, password_file, log = home / "data", home / "password", home / "log"
@@ -103,7 +104,8 @@ def start(home: Path) -> Running:
     password = password_file.read_text().strip()
     port = chosen_port("PAYMENTS_SERVICES_POSTGRES_PORT")
     command = [str(folder / "postgres"), "-D", str(data), "-h", LOOPBACK, "-p", str(port), "-k", ""]
-    command += ["-c", "fsync=on", "-c", "synchronous_commit=on", "-c", "max_connections=200"]
+    for setting in (*settings, "max_connections=200"):
+        command += ["-c", setting]
     process = spawn(command, log, user=user)
     probe = [str(folder / "pg_isready"), "-q", "-h", LOOPBACK, "-p", str(port)]
     await_ready("PostgreSQL", process, log, lambda: subprocess.run(probe, check=False).returncode == 0, 30)

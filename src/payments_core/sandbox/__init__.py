@@ -6,8 +6,21 @@ state machine needs nothing but this library; `Sandbox.app` and `serve` need `pi
 
 from __future__ import annotations
 
+from .chaos import CALM, Chaos
 from .embed import Sandbox
 from .errors import StripeRefusal
 from .server import PortInUse, bind, running, serve, url_of
+from .state_file import StateFileRefused
 
-__all__ = ["PortInUse", "Sandbox", "StripeRefusal", "bind", "running", "serve", "url_of"]
+__all__ = [
+    "CALM",
+    "Chaos",
+    "PortInUse",
+    "Sandbox",
+    "StateFileRefused",
+    "StripeRefusal",
+    "bind",
+    "running",
+    "serve",
+    "url_of",
+]

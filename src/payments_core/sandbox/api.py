@@ -15,12 +15,13 @@ from urllib.parse import unquote
 
 from attrs import frozen
 
-from . import form, payments, render, routes
+from . import expansion, form, jsonbody, routes, timetable
+from .chaos import CALM, Chaos
 from .errors import JsonObject, StripeRefusal, invalid, unrecognized
 from .idempotency import Fingerprint, IdempotencyKeys, SavedReply
 from .ids import IdSource
 from .params import Params
-from .records import Origin
+from .records.events import Origin
 from .state import API_VERSION, Context, State
 
 MAX_BODY_BYTES = 1_000_000
@@ -63,12 +64,12 @@ class Opened:
 
 
 class Api:
-    """The `/v1` surface over one state."""
+    """The `/v1` surface and the parts of `/v2` over one state."""
 
     def __init__(self, state: State, ids: IdSource) -> None:
         self._state = state
         self._ids = ids
-        self._keys = IdempotencyKeys()
+        self._keys = IdempotencyKeys(state.keys)
 
     def open(self, request: ApiRequest, now: int) -> Opened | ApiReply:
         """Check key, route and encoding, and take the idempotency key. A reply means the request is over."""
@@ -79,16 +80,17 @@ class Api:
         except StripeRefusal as refusal:
             return _refused(refusal, request_id, version)
 
-    def run(self, opened: Opened, now: int, base_url: str) -> ApiReply:
+    def run(self, opened: Opened, now: int, base_url: str, chaos: Chaos = CALM) -> ApiReply:
         """Do the work of an admitted request."""
-        context = Context(self._state, now, self._ids, base_url, origin=opened.origin, lenient=opened.lenient)
+        context = Context(
+            self._state, now, self._ids, base_url, origin=opened.origin, lenient=opened.lenient, chaos=chaos
+        )
         request_id, key = opened.origin.request_id or "", opened.origin.idempotency_key
         try:
-            payments.expire_overdue(context)
+            timetable.catch_up(context)
             body = _answer(context, opened)
         except StripeRefusal as refusal:
-            self.abandon(opened)
-            return _refused(refusal, request_id, opened.version)
+            return self._refuse(refusal, opened)
         except BaseException:
             self.abandon(opened)
             raise
@@ -103,6 +105,16 @@ class Api:
         if opened.origin.idempotency_key is not None:
             self._keys.release(opened.origin.idempotency_key)
 
+    def _refuse(self, refusal: StripeRefusal, opened: Opened) -> ApiReply:
+        """A refusal after something was done (a declined card) belongs to the key; any other leaves the key free."""
+        request_id, key = opened.origin.request_id or "", opened.origin.idempotency_key
+        reply = _refused(refusal, request_id, opened.version)
+        if key is None or not refusal.executed:
+            self.abandon(opened)
+            return reply
+        self._keys.save(key, SavedReply(reply.status, reply.body, request_id))
+        return ApiReply(reply.status, reply.body, {**reply.headers, "Idempotency-Key": key})
+
     def _admit(self, request: ApiRequest, request_id: str, version: str, now: int) -> Opened | ApiReply:
         _check_key(request.headers.get("authorization", ""))
         date = _version_date(version)
@@ -111,7 +123,10 @@ class Api:
             raise unrecognized(request.method, unquote(request.path)[:200])
         _, handler, object_id = found
         tree = _parameters(request)
-        key = request.headers.get("idempotency-key") if request.method == "POST" else None
+        if "stripe-request-trigger" in request.headers:
+            # stripe-python 16.1 sends a note to itself along when it fetches a notification's event asynchronously.
+            tree.pop("usage", None)
+        key = request.headers.get("idempotency-key") if _keeps_key(request) else None
         if key is not None:
             saved = self._keys.begin(key, Fingerprint(request.path, tree), now)
             if saved is not None:
@@ -126,13 +141,20 @@ def _answer(context: Context, opened: Opened) -> JsonObject:
     paths = Params(tree).texts("expand") or []
     tree.pop("expand", None)
     shape = opened.handler(context, Params(tree), opened.object_id)
-    return render.expand(context, shape, paths)
+    return expansion.expand(context, shape, paths)
+
+
+def _keeps_key(request: ApiRequest) -> bool:
+    """Idempotency keys belong to POST, and to DELETE in v2."""
+    return request.method == "POST" or (request.method == "DELETE" and request.path.startswith("/v2/"))
 
 
 def _parameters(request: ApiRequest) -> form.Tree:
     if len(request.body) > MAX_BODY_BYTES:
         raise StripeRefusal("The request body is larger than 1 MB.", status=413)
     kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
+    if request.path.startswith("/v2/"):
+        return _v2_parameters(request, kind)
     if request.body and kind not in ("", "application/x-www-form-urlencoded"):
         raise StripeRefusal(
             f"Invalid request: v1 takes application/x-www-form-urlencoded, not {kind[:60]}. "
@@ -143,6 +165,12 @@ def _parameters(request: ApiRequest) -> form.Tree:
     except UnicodeDecodeError:
         raise StripeRefusal("Invalid request: the body is not valid UTF-8.") from None
     return form.decode("&".join(part for part in (request.query, body) if part))
+
+
+def _v2_parameters(request: ApiRequest, kind: str) -> form.Tree:
+    if request.body and kind != "application/json":
+        raise StripeRefusal(f"Invalid request: v2 takes application/json, not {kind[:60] or 'a body without a type'}.")
+    return {**form.decode(request.query), **jsonbody.decode(request.body)}
 
 
 def _check_key(header: str) -> None:

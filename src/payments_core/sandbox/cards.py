@@ -1,6 +1,6 @@
-"""The test cards, and what is wrong with a card that cannot even be tried.
+"""A test card as somebody gives it, and what is wrong with one that cannot even be tried.
 
-Numbers and outcomes are those of https://docs.stripe.com/testing. A number lives only as long as the attempt: what
+A number lives only as long as the attempt: what
 is kept afterwards is brand, last four digits and expiry.
 """
 
@@ -8,36 +8,13 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping
 
 from attrs import frozen
 
-from .records import Card, Decline
+from .known_cards import TEST_CARDS
+from .records.payments import Card, Conduct, Decline
 
-_DECLINED = "Your card was declined."
-
-#: What each test card does: its brand, the words for a person, and the refusal (None pays).
-TEST_CARDS: Mapping[str, tuple[str, str, Decline | None]] = {
-    "4242424242424242": ("visa", "Pays", None),
-    "5555555555554444": ("mastercard", "Pays (Mastercard)", None),
-    "4000000000000002": ("visa", "Declined", Decline("card_declined", _DECLINED, "generic_decline")),
-    "4000000000009995": (
-        "visa",
-        "Insufficient funds",
-        Decline("card_declined", "Your card has insufficient funds.", "insufficient_funds", "try_again_later"),
-    ),
-    "4000000000009987": (
-        "visa",
-        "Lost card",
-        Decline("card_declined", _DECLINED, "lost_card", "do_not_try_again"),
-    ),
-    "4000000000000069": ("visa", "Expired card", Decline("expired_card", "Your card has expired.")),
-    "4000000000000127": (
-        "visa",
-        "Wrong security code",
-        Decline("incorrect_cvc", "Your card's security code is incorrect."),
-    ),
-}
+_BY_NAME = {name: number for number, card in TEST_CARDS.items() for name in card.names}
 
 
 @frozen
@@ -45,7 +22,30 @@ class Attempt:
     """A card ready to be tried: what may be remembered of it, and how the issuer will answer."""
 
     card: Card
-    decline: Decline | None
+    conduct: Conduct
+
+    @property
+    def decline(self) -> Decline | None:
+        """The refusal that awaits it."""
+        return self.conduct.decline
+
+
+def number_of(name: str, prefix: str) -> str | None:
+    """The test number behind `tok_visa` (prefix `tok_`) or `pm_card_visa` (prefix `pm_card_`), or None."""
+    return _BY_NAME.get(name[len(prefix) :]) if name.startswith(prefix) else None
+
+
+def ready(number: str, month: int, year: int) -> Attempt:
+    """A test card of an expiry that is already checked. Raises KeyError for another number."""
+    known = TEST_CARDS[number]
+    decline = known.conduct.decline
+    cvc_check = "fail" if decline is not None and decline.code == "incorrect_cvc" else "pass"
+    return Attempt(Card(known.brand, number[-4:], month, year, cvc_check, known.funding), known.conduct)
+
+
+def two_years_on(now: int) -> tuple[int, int]:
+    """Month and year of the expiry of cards that nobody typed."""
+    return 12, time.gmtime(now).tm_year + 2
 
 
 @frozen
@@ -67,14 +67,17 @@ def read(fields: CardFields, now: int) -> Attempt | dict[str, str]:
     problems = {
         "cc-number": _number_problem(number),
         "cc-exp": _expiry_problem(expiry, now),
-        "cc-csc": _code_problem(fields.security_code.strip()),
+        "cc-csc": _code_problem(fields.security_code.strip(), code_length(number)),
     }
     found = {name: message for name, message in problems.items() if message is not None}
     if found or expiry is None:
         return found
-    brand, _, decline = TEST_CARDS[number]
-    cvc_check = "fail" if decline is not None and decline.code == "incorrect_cvc" else "pass"
-    return Attempt(Card(brand, number[-4:], expiry[0], expiry[1], cvc_check), decline)
+    return ready(number, *expiry)
+
+
+def code_length(number: str) -> int:
+    """How many digits the security code has: four on an American Express card."""
+    return 4 if number.startswith(("34", "37")) else 3
 
 
 def luhn(number: str) -> bool:
@@ -99,7 +102,7 @@ def _number_problem(number: str) -> str | None:
     if not luhn(number):
         return "Your card number is invalid."
     if number not in TEST_CARDS:
-        listing = ", ".join(grouped(card) for card in TEST_CARDS)
+        listing = ", ".join(grouped(card) for card, known in TEST_CARDS.items() if known.usual)
         return f"This is a sandbox and takes test cards only, never a real one: {listing}."
     return None
 
@@ -126,7 +129,7 @@ def _expiry_problem(expiry: tuple[int, int] | None, now: int) -> str | None:
     return None
 
 
-def _code_problem(code: str) -> str | None:
-    if not (code.isascii() and code.isdigit() and len(code) == 3):
-        return "Enter the 3 digits of the security code."
+def _code_problem(code: str, length: int) -> str | None:
+    if not (code.isascii() and code.isdigit() and len(code) == length):
+        return f"Enter the {length} digits of the security code."
     return None

@@ -11,7 +11,7 @@ from payments_core.money import step_minor
 
 from .errors import JsonObject, StripeRefusal, invalid, missing
 from .params import Params, absolute_url
-from .records import Price, Product
+from .records.catalogue import Price, Product
 from .shapes import catalogue as shapes
 from .state import Context
 

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 
 from attrs import evolve
 
-from payments_core.money import MAX_AMOUNT_MINOR, Money
-
-from . import lines
-from .errors import JsonObject, StripeRefusal, invalid, missing, not_implemented
+from . import addresses, checkout_options, lines, pricing
+from .errors import invalid, missing, not_implemented
+from .intents import CAPTURE_METHODS
 from .params import Params
-from .records import IntentData, Session
+from .records.checkout import Session
+from .records.payments import IntentData
 from .state import Context
 
 MIN_LIFE_S = 30 * 60
@@ -20,38 +20,25 @@ MAX_LIFE_S = 24 * 3600
 LIFE_SLACK_S = 60
 
 _IMPLEMENTED = (
-    "adaptive_pricing", "allow_promotion_codes", "allowed_payment_method_types", "billing_address_collection",
-    "branding_settings", "cancel_url", "client_reference_id", "currency", "customer_email",
-    "excluded_payment_method_types", "expires_at", "integration_identifier", "line_items", "locale", "metadata",
-    "mode", "origin_context", "payment_intent_data", "payment_method_types", "return_url", "submit_type",
-    "success_url", "ui_mode",
+    "adaptive_pricing", "allow_promotion_codes", "allowed_payment_method_types", "automatic_tax",
+    "billing_address_collection", "branding_settings", "cancel_url", "client_reference_id", "currency", "custom_text",
+    "customer", "customer_creation", "customer_email", "discounts", "excluded_payment_method_types", "expires_at",
+    "integration_identifier", "invoice_creation", "line_items", "locale", "metadata", "mode", "origin_context",
+    "payment_intent_data", "payment_method_types", "phone_number_collection", "redirect_on_completion", "return_url",
+    "shipping_address_collection", "shipping_options", "submit_type", "success_url", "ui_mode",
 )  # fmt: skip
 #: Known to Stripe, refused here with words that say so.
 _ELSEWHERE = (
-    "after_expiration", "consent_collection", "custom_fields", "custom_text", "customer", "customer_account",
-    "customer_update", "discounts", "name_collection", "optional_items", "payment_method_collection",
-    "payment_method_configuration", "payment_method_data", "payment_method_options", "permissions",
-    "saved_payment_method_options", "setup_intent_data", "shipping_address_collection", "shipping_options",
-    "subscription_data", "wallet_options",
+    "after_expiration", "consent_collection", "custom_fields", "customer_account", "customer_update",
+    "name_collection", "optional_items", "payment_method_collection", "payment_method_configuration",
+    "payment_method_data", "payment_method_options", "permissions", "saved_payment_method_options",
+    "setup_intent_data", "subscription_data", "wallet_options",
 )  # fmt: skip
 #: Accepted while they ask for what is the case anyway.
 _OFF: Mapping[str, Mapping[str, str]] = {
-    "automatic_tax": {"enabled": "false"},
-    "customer_creation": {"": "if_required"},
-    "invoice_creation": {"enabled": "false"},
     "managed_payments": {"enabled": "false"},
-    "phone_number_collection": {"enabled": "false"},
-    "redirect_on_completion": {"": "always"},
     "tax_id_collection": {"enabled": "false"},
 }
-
-#: Smallest charges in minor units: https://docs.stripe.com/currencies (2026), as if settled in the same currency.
-MINIMUM_MINOR: Mapping[str, int] = {
-    "aed": 200, "ars": 50, "aud": 50, "brl": 50, "cad": 50, "chf": 50, "cop": 50, "czk": 1500, "dkk": 250, "eur": 50,
-    "gbp": 30, "hkd": 400, "huf": 17500, "idr": 50, "ils": 50, "inr": 50, "jpy": 50, "krw": 50, "mxn": 1000,
-    "myr": 200, "nok": 300, "nzd": 50, "php": 50, "pln": 200, "ron": 200, "rub": 50, "sek": 300, "sgd": 50,
-    "thb": 1000, "usd": 50, "zar": 50,
-}  # fmt: skip
 
 
 def create(context: Context, params: Params) -> Session:
@@ -59,7 +46,6 @@ def create(context: Context, params: Params) -> Session:
     params.only(*_IMPLEMENTED, elsewhere=_ELSEWHERE, off=_OFF)
     _check_mode(params)
     ui_mode = _ui_mode(params)
-    _check_payment_methods(context, params)
     parsed = lines.read(context, params)
     session_id = context.ids.new("cs_test_a1", 56)
     session = Session(
@@ -78,8 +64,13 @@ def create(context: Context, params: Params) -> Session:
         excluded_payment_method_types=_types(params, "excluded_payment_method_types"),
     )
     session = _with_appearance(_with_redirects(session, params), params)
-    _check_total(session)
+    session, shipping_rates = checkout_options.read(context, session, params)
+    pricing.check_total(session)
     lines.keep(context, parsed)
+    for rate in shipping_rates:
+        context.state.shipping_rates.put(rate)
+    # Anew, now that the rates made for it are known.
+    session = pricing.priced(context, session)
     return context.state.sessions.put(session)
 
 
@@ -114,29 +105,18 @@ def _with_redirects(session: Session, params: Params) -> Session:
             raise missing("success_url")
         if back is not None:
             raise invalid("return_url", "`return_url` can only be used with `ui_mode: embedded_page`.")
+        if "redirect_on_completion" in params:
+            raise invalid("redirect_on_completion", "This is for `ui_mode: embedded_page` only.")
         return evolve(session, success_url=success, cancel_url=cancel)
     for name, value in (("success_url", success), ("cancel_url", cancel)):
         if value is not None:
             raise invalid(name, f"`{name}` cannot be used with `ui_mode: embedded_page`. Use `return_url` instead.")
-    if back is None:
+    redirect = params.choice("redirect_on_completion", ("always", "if_required", "never")) or "always"
+    if redirect == "never" and back is not None:
+        raise invalid("return_url", "`return_url` cannot be used with `redirect_on_completion: never`.")
+    if redirect != "never" and back is None:
         raise missing("return_url")
-    return evolve(session, return_url=back)
-
-
-def _check_payment_methods(context: Context, params: Params) -> None:
-    if "payment_method_types" in params and not context.lenient:
-        raise invalid(
-            "payment_method_types",
-            "`payment_method_types` is no longer supported as of API version 2026-09-30.endive. Use "
-            "`allowed_payment_method_types`, `excluded_payment_method_types` or the Dashboard.",
-            "payment_method_types_no_longer_supported",
-        )
-    for name in ("payment_method_types", "allowed_payment_method_types"):
-        types = params.texts(name)
-        if types is not None and "card" not in types:
-            raise not_implemented("payment methods other than card", name)
-    if "card" in (params.texts("excluded_payment_method_types") or []):
-        raise not_implemented("payment methods other than card", "excluded_payment_method_types")
+    return evolve(session, return_url=back, redirect_on_completion=redirect)
 
 
 def _types(params: Params, name: str) -> tuple[str, ...] | None:
@@ -163,9 +143,9 @@ def _intent_data(params: Params) -> IntentData:
     if data is None:
         return IntentData()
     data.only(
-        "metadata", "description", "receipt_email", "statement_descriptor", "statement_descriptor_suffix", "shipping",
-        elsewhere=("application_fee_amount", "on_behalf_of", "setup_future_usage", "transfer_data", "transfer_group"),
-        off={"capture_method": {"": "automatic_async"}},
+        "capture_method", "metadata", "description", "receipt_email", "setup_future_usage", "statement_descriptor",
+        "statement_descriptor_suffix", "shipping",
+        elsewhere=("application_fee_amount", "on_behalf_of", "transfer_data", "transfer_group"),
     )  # fmt: skip
     return IntentData(
         metadata=data.metadata(),
@@ -173,32 +153,13 @@ def _intent_data(params: Params) -> IntentData:
         receipt_email=data.email("receipt_email"),
         statement_descriptor=data.text("statement_descriptor", limit=22),
         statement_descriptor_suffix=data.text("statement_descriptor_suffix", limit=22),
-        shipping=_shipping(data.child("shipping")),
+        shipping=addresses.shipping(data.child("shipping")),
+        setup_future_usage=data.choice("setup_future_usage", ("off_session", "on_session")),
+        capture_method=data.choice("capture_method", CAPTURE_METHODS) or "automatic_async",
     )
 
 
-def _shipping(params: Params | None) -> JsonObject | None:
-    if params is None:
-        return None
-    params.only("address", "name", "carrier", "phone", "tracking_number")
-    address = params.child("address")
-    if address is None:
-        raise missing(params.name("address"))
-    parts = ("city", "country", "line1", "line2", "postal_code", "state")
-    address.only(*parts)
-    return {
-        "address": {part: address.text(part) for part in parts},
-        "carrier": params.text("carrier"),
-        "name": params.required("name"),
-        "phone": params.text("phone"),
-        "tracking_number": params.text("tracking_number"),
-    }
-
-
 def _with_appearance(session: Session, params: Params) -> Session:
-    promotions = params.boolean("allow_promotion_codes")
-    if promotions:
-        raise not_implemented("promotion codes", "allow_promotion_codes")
     if params.choice("billing_address_collection", ("auto", "required")) == "required":
         raise not_implemented("collecting a billing address", "billing_address_collection")
     pricing, branding = params.child("adaptive_pricing"), params.child("branding_settings")
@@ -212,7 +173,6 @@ def _with_appearance(session: Session, params: Params) -> Session:
     return evolve(
         session,
         adaptive_pricing=bool(pricing and pricing.boolean("enabled")),
-        allow_promotion_codes=promotions,
         billing_address_collection=params.text("billing_address_collection"),
         display_name=branding.text("display_name", limit=100) if branding else None,
         integration_identifier=params.text("integration_identifier"),
@@ -220,20 +180,3 @@ def _with_appearance(session: Session, params: Params) -> Session:
         origin_context=params.choice("origin_context", ("mobile_app", "web")),
         submit_type=params.choice("submit_type", ("auto", "book", "donate", "pay", "subscribe")),
     )
-
-
-def _check_total(session: Session) -> None:
-    total, smallest = session.amount_minor, MINIMUM_MINOR.get(session.currency, 1)
-    if total > MAX_AMOUNT_MINOR:
-        raise StripeRefusal(
-            "The Checkout Session's total amount must be at most twelve digits.",
-            code="amount_too_large",
-            param="line_items",
-        )
-    if 0 < total < smallest:
-        least = Money(smallest, session.currency).decimal
-        raise StripeRefusal(
-            f"The Checkout Session's total amount due must add up to at least {least} {session.currency}",
-            code="amount_too_small",
-            param="line_items",
-        )

@@ -16,7 +16,10 @@ NOT_IMPLEMENTED = "sandbox_not_implemented"
 
 
 class StripeRefusal(Exception):
-    """A request the sandbox turns down. `status` is the HTTP status, the rest goes into the error body."""
+    """A request the sandbox turns down. `status` is the HTTP status, the rest goes into the error body, `more` too.
+
+    `executed`: something has been done by then (a card was tried), so that the refusal belongs to the idempotency key.
+    """
 
     def __init__(
         self,
@@ -26,6 +29,8 @@ class StripeRefusal(Exception):
         kind: str = "invalid_request_error",
         code: str | None = None,
         param: str | None = None,
+        more: JsonObject | None = None,
+        executed: bool = False,
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -33,6 +38,8 @@ class StripeRefusal(Exception):
         self.kind = kind
         self.code = code
         self.param = param
+        self.more = more or {}
+        self.executed = executed
 
     def body(self) -> JsonObject:
         """The reply's JSON. `code`, `param` and `doc_url` are left out where there is none, as Stripe does."""
@@ -43,7 +50,7 @@ class StripeRefusal(Exception):
                 error["doc_url"] = f"https://docs.stripe.com/error-codes/{self.code.replace('_', '-')}"
         if self.param is not None:
             error["param"] = self.param
-        return {"error": error}
+        return {"error": error | self.more}
 
 
 def missing(param: str) -> StripeRefusal:
@@ -78,9 +85,13 @@ def not_implemented(what: str, param: str | None = None) -> StripeRefusal:
 def unrecognized(method: str, path: str) -> StripeRefusal:
     """No such route here. The path is shown without its query."""
     hint = " The payments-core sandbox does not implement it; Stripe may."
+    code: str | None = NOT_IMPLEMENTED
+    if path.startswith("/v1/test_helpers/test_clocks"):
+        hint += " The sandbox's own time, and everything with it, is moved by POST /sandbox/clock."
     if path.endswith("/"):
+        code = None
         hint = (
             " If you are trying to list objects, remove the trailing slash. If you are trying to retrieve an object, "
             "make sure you passed a valid (non-empty) identifier in your code."
         )
-    return StripeRefusal(f"Unrecognized request URL ({method}: {path}).{hint}", status=404)
+    return StripeRefusal(f"Unrecognized request URL ({method}: {path}).{hint}", status=404, code=code)

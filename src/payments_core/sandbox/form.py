@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from typing import TypeAlias
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlencode
 
 from .errors import StripeRefusal
 
@@ -32,6 +32,20 @@ def decode(text: str) -> Tree:
     for name, value in _pairs(text):
         _place(tree, _segments(name), value, name)
     return tree
+
+
+def encode(tree: Tree) -> str:
+    """The text that `decode` reads back into this tree."""
+    return urlencode(list(_leaves(tree, "")))
+
+
+def _leaves(tree: Tree, path: str) -> Iterator[tuple[str, str]]:
+    for key, value in tree.items():
+        name = f"{path}[{key}]" if path else key
+        if isinstance(value, str):
+            yield name, value
+        else:
+            yield from _leaves(value, name)
 
 
 def _pairs(text: str) -> Iterator[tuple[str, str]]:

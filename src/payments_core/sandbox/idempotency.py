@@ -6,10 +6,12 @@ validation leaves nothing behind, and while the first one runs a second is told 
 
 from __future__ import annotations
 
-from attrs import frozen
+from collections.abc import Iterator
+from typing import Protocol
+
+from attrs import evolve, frozen
 
 from .errors import JsonObject, StripeRefusal
-from .form import Tree
 
 KEEP_S = 86_400
 MAX_KEYS = 10_000
@@ -21,7 +23,7 @@ class Fingerprint:
     """What makes two requests the same."""
 
     path: str
-    params: Tree
+    params: JsonObject
 
 
 @frozen
@@ -34,17 +36,40 @@ class SavedReply:
 
 
 @frozen
-class _Entry:
+class KeyEntry:
+    """A key and what it stands for; while the first request runs there is no reply."""
+
+    id: str
     fingerprint: Fingerprint
     at: int
     reply: SavedReply | None
 
 
+class Entries(Protocol):
+    """Where the keys are kept, in the order of their making."""
+
+    def get(self, record_id: str) -> KeyEntry | None:
+        """An entry, if it is there."""
+        ...
+
+    def put(self, record: KeyEntry) -> KeyEntry:
+        """Add or replace one."""
+        ...
+
+    def drop(self, record_id: str) -> None:
+        """Forget one."""
+        ...
+
+    def __iter__(self) -> Iterator[KeyEntry]: ...
+
+    def __len__(self) -> int: ...
+
+
 class IdempotencyKeys:
     """The keys of one account. `begin` before the work, then `save` or `release`."""
 
-    def __init__(self) -> None:
-        self._entries: dict[str, _Entry] = {}
+    def __init__(self, entries: Entries) -> None:
+        self._entries = entries
 
     def begin(self, key: str, fingerprint: Fingerprint, now: int) -> SavedReply | None:
         """Take a key: None means do the work, a reply means give it again.
@@ -56,7 +81,7 @@ class IdempotencyKeys:
         self._forget_old(now)
         entry = self._entries.get(key)
         if entry is None:
-            self._entries[key] = _Entry(fingerprint, now, None)
+            self._entries.put(KeyEntry(key, fingerprint, now, None))
             return None
         if entry.fingerprint != fingerprint:
             raise StripeRefusal(_mismatch(key, entry.fingerprint, fingerprint), kind="idempotency_error")
@@ -72,21 +97,21 @@ class IdempotencyKeys:
 
     def save(self, key: str, reply: SavedReply) -> None:
         """Keep the reply for whoever asks again."""
-        entry = self._entries[key]
-        self._entries[key] = _Entry(entry.fingerprint, entry.at, reply)
+        entry = self._entries.get(key)
+        if entry is not None:
+            self._entries.put(evolve(entry, reply=reply))
 
     def release(self, key: str) -> None:
         """Forget a key whose request changed nothing."""
-        self._entries.pop(key, None)
+        self._entries.drop(key)
 
     def _forget_old(self, now: int) -> None:
         """Entries are in the order of their making, so the old ones come first."""
-        for key in list(self._entries):
-            entry = self._entries[key]
+        for entry in self._entries:
             if entry.at > now - KEEP_S and len(self._entries) <= MAX_KEYS:
                 return
             if entry.reply is not None:
-                del self._entries[key]
+                self._entries.drop(entry.id)
 
 
 def _mismatch(key: str, first: Fingerprint, now: Fingerprint) -> str:

@@ -27,8 +27,10 @@ class RandomIds:
     The only secrets among them sign a sandbox's own webhooks.
     """
 
-    def __init__(self, seed: int | None = None) -> None:
-        self._random = random.Random(secrets.randbits(64) if seed is None else seed)  # noqa: S311 - ids, not keys
+    def __init__(self, seed: int | None = None, *, starts: int = 0) -> None:
+        """`starts`: how often a sandbox with this seed and the same state has run before; its ids are taken."""
+        chosen = secrets.randbits(64) if seed is None else seed
+        self._random = random.Random(f"{chosen}/{starts}" if starts else chosen)  # noqa: S311 - ids, not keys
 
     def new(self, prefix: str, length: int) -> str:
         """`prefix` and `length` random letters and digits."""

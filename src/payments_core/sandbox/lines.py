@@ -10,10 +10,12 @@ from attrs import evolve, frozen
 from . import catalogue
 from .errors import invalid, missing
 from .params import Params
-from .records import LineItem, Price, Product
+from .records.catalogue import Price, Product
+from .records.checkout import LineItem
 from .state import Context
 
 MAX_LINES = 100
+MAX_TAX_RATES = 5
 _LINE_OFF: Mapping[str, Mapping[str, str]] = {"adjustable_quantity": {"enabled": "false"}}
 
 
@@ -48,7 +50,9 @@ def read(context: Context, params: Params) -> list[Line]:
 
 
 def _line(context: Context, params: Params, currency: str | None) -> Line:
-    params.only("price", "price_data", "quantity", "metadata", elsewhere=("tax_rates",), off=_LINE_OFF)
+    params.only(
+        "price", "price_data", "quantity", "metadata", "tax_rates", elsewhere=("dynamic_tax_rates",), off=_LINE_OFF
+    )
     data, price_id = params.child("price_data"), params.text("price")
     if data is not None and price_id is not None:
         raise invalid(
@@ -83,8 +87,23 @@ def _item(context: Context, params: Params, price: Price, product: Product, curr
         description=product.name,
         currency=currency,
         amount_minor=int((unit * quantity).quantize(Decimal(1), ROUND_HALF_UP)),
+        product=product.id,
+        tax_behavior=price.tax_behavior,
+        tax_code=product.tax_code,
+        tax_rates=_tax_rates(context, params),
         metadata=params.metadata(),
     )
+
+
+def _tax_rates(context: Context, params: Params) -> tuple[str, ...]:
+    given = params.texts("tax_rates") or []
+    for position, rate_id in enumerate(given):
+        label = f"{params.name('tax_rates')}[{position}]"
+        if not context.state.tax_rates.need(rate_id, label, status=400).active:
+            raise invalid(label, f"The tax rate {rate_id} is inactive.")
+    if len(given) > MAX_TAX_RATES:
+        raise invalid(params.name("tax_rates"), f"A line can have at most {MAX_TAX_RATES} tax rates.")
+    return tuple(given)
 
 
 def _usable_price(context: Context, price_id: str, label: str) -> Price:

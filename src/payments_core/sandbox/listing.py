@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol, TypeVar
 
+from . import form
 from .errors import JsonObject, invalid, no_such
 from .params import Params
 from .shapes.account import listing
+from .shapes.event_destinations import page as v2_listing
 
 PAGING = ("limit", "starting_after", "ending_before")
 
@@ -20,6 +22,13 @@ class _Identified(Protocol):
 class _Dated(Protocol):
     @property
     def created(self) -> int: ...
+
+
+class _OfPayment(Protocol):
+    @property
+    def charge(self) -> str: ...
+    @property
+    def payment_intent(self) -> str: ...
 
 
 T = TypeVar("T", bound=_Identified)
@@ -45,6 +54,21 @@ def page(records: Sequence[T], params: Params, url: str, render: Callable[[T], J
     return listing([render(record) for record in window], url, has_more=has_more)
 
 
+def v2_page(records: Sequence[T], params: Params, path: str, render: Callable[[T], JsonObject]) -> JsonObject:
+    """One page of a v2 list: `limit` 1 to 100, 20 unless said, and the address of the next page."""
+    limit = params.integer("limit", minimum=1, maximum=100) or 20
+    after = params.text("page")
+    start = 0 if after is None else _position(records, after, "page") + 1
+    window = records[start : start + limit]
+    more = len(records) > start + limit
+    return v2_listing([render(record) for record in window], f"{path}?{_next(params, window[-1].id)}" if more else None)
+
+
+def _next(params: Params, last_id: str) -> str:
+    """The query that goes on where this page ended, with the filters it had."""
+    return form.encode({**params.tree, "page": last_id})
+
+
 def created_filter(params: Params) -> Callable[[_Dated], bool]:
     """The `created` parameter as a predicate: an exact time, or `gt`, `gte`, `lt`, `lte` in epoch seconds."""
     if "created" in params and not params.is_object("created"):
@@ -67,6 +91,14 @@ def created_filter(params: Params) -> Callable[[_Dated], bool]:
         )
 
     return within
+
+
+def of_payment(params: Params) -> Callable[[_OfPayment], bool]:
+    """The parameters `charge` and `payment_intent` as a predicate."""
+    charge, intent = params.text("charge"), params.text("payment_intent")
+    return lambda record: (
+        (charge is None or record.charge == charge) and (intent is None or record.payment_intent == intent)
+    )
 
 
 def _position(records: Sequence[T], cursor: str, param: str) -> int:

@@ -31,6 +31,11 @@ class Params:
     def __contains__(self, name: str) -> bool:
         return name in self._tree
 
+    @property
+    def tree(self) -> Tree:
+        """The parameters as they came."""
+        return self._tree
+
     def name(self, name: str) -> str:
         """The full name of a parameter in here, as errors show it."""
         return f"{self._path}[{name}]" if self._path else name
@@ -185,10 +190,10 @@ class Params:
                 raise invalid(label, "Invalid string: {...}")
         return [item for _, item in items if isinstance(item, str)]
 
-    def child(self, name: str) -> Params | None:
-        """A nested object, or None where absent."""
+    def child(self, name: str, *, unsettable: bool = False) -> Params | None:
+        """A nested object, or None where absent; also for `""` where `unsettable`."""
         value = self._tree.get(name)
-        if value is None:
+        if value is None or (value == "" and unsettable):
             return None
         if isinstance(value, str):
             raise invalid(self.name(name), "Invalid object")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from attrs import evolve
 
-from . import render
-from .errors import invalid, missing
+from . import disputes, render
+from .catalogue import difference
+from .errors import StripeRefusal, invalid, missing
 from .params import Params
-from .records import Charge, Refund
+from .records.payments import Charge, Refund
 from .state import Context
 
 REASONS = ("duplicate", "fraudulent", "requested_by_customer")
@@ -20,10 +21,12 @@ def create(context: Context, params: Params) -> Refund:
     """Refund the charge that is named, or the one that paid a payment intent: what is left of it, or `amount`."""
     params.only("amount", "charge", "metadata", "payment_intent", "reason", elsewhere=_ELSEWHERE)
     charge = _charge(context, params)
-    left = charge.amount_minor - charge.refunded_minor
+    left = charge.refundable_minor
     amount = params.integer("amount", minimum=1)
-    if charge.decline is not None:
+    if charge.status != "succeeded" or charge.captured_minor is None:
         raise invalid("charge", f"Charge {charge.id} has not succeeded and cannot be refunded.")
+    if charge.disputed and not _is_inquired(context, charge):
+        raise invalid("charge", f"Charge {charge.id} has been charged back; cannot issue a refund.", "charge_disputed")
     if left == 0:
         raise invalid("charge", f"Charge {charge.id} has already been refunded.", "charge_already_refunded")
     if amount is not None and amount > left:
@@ -44,6 +47,30 @@ def create(context: Context, params: Params) -> Refund:
     return refund
 
 
+def update(context: Context, refund: Refund, params: Params) -> Refund:
+    """`POST /v1/refunds/{id}`: its metadata."""
+    params.only("metadata")
+    changed = evolve(refund, metadata=params.metadata(current=refund.metadata))
+    if changed != refund:
+        context.state.refunds.put(changed)
+        before, after = render.refund(refund), render.refund(changed)
+        context.emit("refund.updated", after, difference(before, after))
+        context.emit("charge.refund.updated", after, difference(before, after))
+    return changed
+
+
+def not_cancelable(refund: Refund) -> StripeRefusal:
+    """Only a refund that waits for the buyer can be canceled; a card's never does."""
+    return StripeRefusal(
+        f"You cannot cancel the refund {refund.id}: only refunds with a status of requires_action can be canceled, and "
+        "this one has a status of succeeded."
+    )
+
+
+def _is_inquired(context: Context, charge: Charge) -> bool:
+    return any(dispute.charge == charge.id and dispute.is_inquiry for dispute in context.state.disputes)
+
+
 def _charge(context: Context, params: Params) -> Charge:
     charge_id, intent_id = params.text("charge"), params.text("payment_intent")
     if charge_id is not None:
@@ -62,3 +89,5 @@ def _tell(context: Context, charge: Charge, refund: Refund) -> None:
     before = {"amount_refunded": charge.refunded_minor}
     context.emit("charge.refunded", render.charge(context, refunded), before)
     context.emit("refund.created", render.refund(refund))
+    if refunded.refundable_minor == 0:
+        disputes.withdraw_inquiries(context, refunded)

@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import signal
 import socket
 import threading
 from collections.abc import Callable, Generator, Sequence
+from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .embed import Sandbox, wall_clock
+from .chaos import Chaos
+from .clock import wall_clock
+from .embed import Sandbox
+from .state_file import StateFileRefused
 
 if TYPE_CHECKING:
     import uvicorn
+
+_log = logging.getLogger("payments_core.sandbox")
 
 #: How often the loop looks for work at the latest; a new event is sent within this time.
 TICK_S = 0.2
@@ -51,8 +59,11 @@ def url_of(listener: socket.socket) -> str:
 async def deliver_forever(sandbox: Sandbox) -> None:
     """Make deliveries as they fall due, until cancelled. A slow endpoint does not hold up the others."""
     while True:
-        if sandbox.next_due_in() == 0:
-            sandbox.start_due()
+        try:
+            if sandbox.next_due_in() == 0:
+                sandbox.start_due()
+        except StateFileRefused as trouble:
+            _log.error("Nothing is delivered: %s", trouble)
         await asyncio.sleep(TICK_S)
 
 
@@ -70,7 +81,10 @@ def serve(sandbox: Sandbox, listener: socket.socket, ready: Callable[[], None] =
         ready()
         await _serve(server, sandbox, listener)
 
-    asyncio.run(until_stopped())
+    try:
+        asyncio.run(until_stopped())
+    finally:
+        sandbox.close()
 
 
 @contextlib.contextmanager
@@ -80,10 +94,13 @@ def running(
     forward_to: Sequence[str] = (),
     seed: int | None = None,
     clock: Callable[[], int] = wall_clock,
+    chaos: Chaos | str | None = None,
+    state_file: Path | str | None = None,
 ) -> Generator[Sandbox]:
     """A sandbox served by a thread on a free loopback port, for tests: its address is `.base_url`.
 
-    Deliveries are made as they fall due. The thread is ended, and waited for, on leaving.
+    Deliveries are made as they fall due. The thread is ended, and waited for, on leaving. The arguments are those of
+    `Sandbox`.
     """
     listener = bind("127.0.0.1", 0)
     sandbox = Sandbox(
@@ -92,6 +109,8 @@ def running(
         seed=seed,
         base_url=url_of(listener),
         clock=clock,
+        chaos=chaos,
+        state_file=state_file,
     )
     server = _server(sandbox)
     thread = threading.Thread(
@@ -103,13 +122,21 @@ def running(
     finally:
         server.should_exit = True
         thread.join(START_DEADLINE_S)
+        sandbox.close()
 
 
 def _server(sandbox: Sandbox) -> uvicorn.Server:
     import uvicorn
 
+    # An installation that is older than `stripe listen` serves everything else.
+    websockets = "websockets-sansio" if find_spec("websockets") is not None else "none"
     config = uvicorn.Config(
-        sandbox.app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=3, ws="none"
+        sandbox.app,
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        timeout_graceful_shutdown=3,
+        ws=websockets,
     )
 
     class Server(uvicorn.Server):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ..errors import JsonObject
-from ..records import Endpoint, Event
+from ..records.events import Endpoint, Event
 from ..state import API_VERSION, State
 
 
@@ -63,7 +63,12 @@ def account(state: State) -> JsonObject:
         "email": None,
         "metadata": {},
         "payouts_enabled": True,
-        "settings": {"dashboard": {"display_name": "Sandbox shop", "timezone": "Etc/UTC"}},
+        "settings": {
+            "branding": {"icon": None, "logo": None, "primary_color": None, "secondary_color": None},
+            "card_payments": {"statement_descriptor_prefix": None},
+            "dashboard": {"display_name": "Sandbox shop", "timezone": "Etc/UTC"},
+            "payments": {"statement_descriptor": None},
+        },
         "type": "standard",
     }
 

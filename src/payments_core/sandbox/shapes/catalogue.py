@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from ..errors import JsonObject
-from ..records import Price, Product
+from ..records.catalogue import Price, Product
 
 
 def product(record: Product) -> JsonObject:
