@@ -10,7 +10,7 @@ WORKERS ?= 2
 export VENV PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test services services-stop check format docs bench chaos lock clean venv-demo venv-dev venv-docs
+.PHONY: help demo test services services-stop check format docs bench chaos mutation lock clean venv-demo venv-dev venv-docs
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,11 +44,14 @@ bench: venv-dev ## measure the performance targets beside the peers (ARGS="--onl
 chaos: venv-dev ## break things on purpose, for long, and count (ARGS="--only NAME --seed N", --list)
 	@exec $(PY) -m chaos --scale long $(ARGS)
 
+mutation: venv-dev ## break the modules that decide about money, and see tests notice (ARGS="--unnoticed pricing")
+	@exec $(PY) -m tools.mutation $(ARGS)
+
 lock: venv-dev ## resolve requirements/*.txt anew (ARGS=--upgrade for the newest versions)
 	@$(PY) -m tools.lock $(ARGS)
 
 clean: services-stop ## delete everything that these targets made
-	@rm -rf $(VENV) .venv-* .cache .services .chaos .demo site dist build .coverage htmlcov .pytest_cache .mypy_cache .ruff_cache \
+	@rm -rf $(VENV) .venv-* .cache mutants .services .chaos .demo site dist build .coverage htmlcov .pytest_cache .mypy_cache .ruff_cache \
 		.hypothesis .import_linter_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -90,6 +90,7 @@ STORIES: Final[Mapping[str, Story]] = {
             "status": "complete",
             "payment_status": "paid",
             "currency": "usd",
+            "amount_subtotal": 5998,
             "amount_total": 5998,
             "payment_intent": "pi_1",
             "customer_details": {"email": "buyer@example.test"},

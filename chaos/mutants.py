@@ -16,6 +16,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from types import MappingProxyType
 from typing import Any, Final, Self
 
+import attrs
 from attrs import frozen
 from sqlalchemy import Update, bindparam, or_, update
 
@@ -23,8 +24,12 @@ from payments_core.adapters.sql import inbox as inbox_module
 from payments_core.adapters.sql.store import SqlStore
 from payments_core.adapters.sql.tables import inbox
 from payments_core.domain.delivery import ClaimedEvent, ReceivedEvent
+from payments_core.domain.opening import Claim
+from payments_core.domain.payment import Payment
+from payments_core.domain.stripe_objects import Session
 from payments_core.drive import run_blocking
-from payments_core.ports import StoreTransaction
+from payments_core.ports import Advance, StoreTransaction
+from payments_core.services.creation import Begun, Creation
 from payments_core.services.processing import Outcome, Processing
 
 #: An answer that does not wait for the disk is sooner than the disk by this much, on every machine.
@@ -115,8 +120,24 @@ class _StampedApart:
         self._tx = await self._rest.enter_async_context(_transaction(self._store))
         return stamped
 
+    async def stamp_and_lock(self, claimed: ClaimedEvent, payment_id: str) -> Payment | None:
+        """As above."""
+        return await self._begun.lock_payment(payment_id) if await self.stamp_done(claimed) else None
+
+    async def stamp_and_advance(self, claimed: ClaimedEvent, _: Payment, change: Advance) -> bool:
+        """As above."""
+        if await self.stamp_and_lock(claimed, change.payment.payment_id) is None:
+            return False
+        return await self._begun.advance(change)
+
+    @property
+    def _begun(self) -> StoreTransaction:
+        if self._tx is None:
+            raise RuntimeError("the stamp comes first")
+        return self._tx
+
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._tx, name)
+        return getattr(self._begun, name)
 
 
 _transaction: Final = SqlStore.transaction
@@ -165,6 +186,24 @@ def _attempt_not_counted() -> None:
     module._claim = claim
 
 
+def _stripe_key_not_kept() -> None:
+    original = Creation.of
+
+    async def of(self: Creation, begun: Begun) -> Session | None:
+        payment = begun.payment
+        fresh = None if payment is None else attrs.evolve(payment, idempotency_key=self.new_id())
+        return await original(self, attrs.evolve(begun, payment=fresh))
+
+    setattr(Creation, "of", of)  # noqa: B010 - as above
+
+
+def _not_looked_up() -> None:
+    async def made(self: Creation, claim: Claim) -> Session | None:
+        return None
+
+    setattr(Creation, "_made", made)  # noqa: B010 - as above
+
+
 _SYNCED: Final = re.compile(r"PRAGMA SYNCHRONOUS ?= ?(FULL|EXTRA)")
 _JOURNAL: Final = re.compile(r"PRAGMA JOURNAL_MODE ?= ?TRUNCATE")
 
@@ -185,6 +224,12 @@ MUTANTS: Final[Mapping[str, Mutant]] = MappingProxyType(
         "done-stamp-apart": Mutant("the done-stamp is committed before the effects", _done_stamp_apart),
         "dedupe-on-existence": Mutant("an event counts as handled when its row was there before", _dedupe_on_existence),
         "no-fencing-token": Mutant("a worker writes after its lease was taken over", _no_fencing_token),
+        "stripe-key-not-kept": Mutant(
+            "every attempt to open a checkout sends Stripe another idempotency key", _stripe_key_not_kept
+        ),
+        "not-looked-up": Mutant(
+            "another idempotency key is used without a look for what the first one made", _not_looked_up
+        ),
         "attempt-not-counted": Mutant("claiming an event counts no attempt", _attempt_not_counted),
     }
 )

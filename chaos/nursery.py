@@ -23,6 +23,7 @@ from typing import Any, Final, NoReturn
 #: The roles live there; each is a function of a Spec and the inherited file descriptors.
 ROLES: Final = "chaos.roles"
 PRELOADED: Final = (
+    "aiohttp",
     "aiokafka",
     "payments_core.adapters.kafka.publisher",
     "payments_core.adapters.sql.relaying",

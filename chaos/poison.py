@@ -21,7 +21,7 @@ from attrs import asdict, evolve, frozen
 from chaos.databases import database, open_checkouts
 from chaos.ledgers import Books, drained, judge, read_books
 from chaos.processes import Crowd
-from chaos.scenario import Figure, Result, Scale, Scenario, Setup
+from chaos.scenario import BASES, Figure, Result, Scale, Scenario, Setup
 from chaos.shop import Spec, async_shop
 from chaos.stories import Plan, settled, simple
 from chaos.teams import Post, Team
@@ -143,5 +143,5 @@ def _run(kind: str) -> Callable[[Setup], Result]:
 
 SCENARIOS: Final = tuple(
     Scenario(f"poison-{kind}", f"{base}: handlers that raise, abort or hang, among healthy ones.", _run(kind))
-    for kind, base in (("sqlite", "SQLite"), ("postgresql", "PostgreSQL"))
+    for kind, base in BASES
 )

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from typing import Final
 
-from chaos import consumers, crashpoints, outages, poison, powercut, relays, rolling, same_event, storms, zombies
+from chaos import (
+    consumers,
+    crashpoints,
+    orders,
+    outages,
+    poison,
+    powercut,
+    relays,
+    rolling,
+    same_event,
+    storms,
+    zombies,
+)
 from chaos.scenario import Scenario
 
 SCENARIOS: Final[tuple[Scenario, ...]] = (
@@ -16,6 +28,7 @@ SCENARIOS: Final[tuple[Scenario, ...]] = (
     *powercut.SCENARIOS,
     *rolling.SCENARIOS,
     *outages.SCENARIOS,
+    *orders.SCENARIOS,
     *relays.SCENARIOS,
     *consumers.SCENARIOS,
 )

@@ -21,9 +21,10 @@ from typing import Any, Final
 from attrs import evolve
 from sqlalchemy import insert
 
-from chaos.shop import EFFECT_OUTSIDE, Spec, async_shop, blocking_shop
+from chaos.shop import EFFECT_OUTSIDE, USER_HEADER, Spec, async_shop, blocking_shop
 from chaos.trouble import note
 from payments_core import AsyncPayments, Payments
+from payments_core.app.metering import installed_meter
 from payments_core.app.relays import LoopErrands, compose_relay
 from payments_core.drive import run_blocking
 from payments_core.settings import RelaySettings
@@ -43,7 +44,8 @@ def fastapi(spec: Mapping[str, Any], fds: Sequence[int]) -> None:
     from payments_fastapi import create_router
 
     web = FastAPI()
-    web.include_router(create_router(async_shop(_begin(spec))), prefix=PREFIX)
+    router = create_router(async_shop(_begin(spec)), user_id=lambda request: request.headers.get(USER_HEADER))
+    web.include_router(router, prefix=PREFIX)
 
     class Server(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -69,7 +71,8 @@ def flask(spec: Mapping[str, Any], fds: Sequence[int]) -> None:
     from payments_flask import create_blueprint
 
     web = Flask(__name__)
-    web.register_blueprint(create_blueprint(blocking_shop(_begin(spec))), url_prefix=PREFIX)
+    shop = create_blueprint(blocking_shop(_begin(spec)), user_id=lambda request: request.headers.get(USER_HEADER))
+    web.register_blueprint(shop, url_prefix=PREFIX)
     options: dict[str, object] = {
         "bind": f"fd://{fds[0]}",
         "worker_class": "gthread",
@@ -118,7 +121,7 @@ async def _relay(spec: Mapping[str, Any]) -> None:
     )
     errands = LoopErrands()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, errands.leave)
-    made = evolve(compose_relay(settings, errands), batch_rows=spec["batch"])
+    made = evolve(compose_relay(settings, errands, installed_meter()), batch_rows=spec["batch"])
     await made.run()
     await made.close()
 

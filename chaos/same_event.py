@@ -2,6 +2,11 @@
 
 Every connection is open and every request but its last byte sent before the last bytes go out together. All must be
 answered 2xx; one row and one effect may be there.
+
+Whoever has its answer closes its connection, as it said it would. A client that keeps it open holds up the others:
+gunicorn's threaded worker (27.0.1) waits up to two seconds for the end of each answered connection, on the thread that
+also accepts. A bare Flask route under it answers within 0.04 s in 1,500 rounds of sixteen connections closed at once,
+and within 30.06 s in 60 rounds of sixteen kept open, which is longer than anybody here waits.
 """
 
 from __future__ import annotations
@@ -18,7 +23,7 @@ from attrs import asdict, frozen
 from chaos.databases import database, open_checkouts
 from chaos.ledgers import drained, judge, read_books
 from chaos.processes import Crowd, listener
-from chaos.scenario import Figure, Result, Scale, Scenario, Setup
+from chaos.scenario import BASES, Figure, Result, Scale, Scenario, Setup
 from chaos.sender import ANSWER_S, Connection
 from chaos.shop import SECRET, Spec
 from chaos.stories import Event, simple
@@ -70,6 +75,8 @@ async def _status(number: int, connection: Connection) -> str:
             status = str((await connection.answer()).status)
     except (OSError, EOFError, ValueError) as trouble:
         status = type(trouble).__name__
+    finally:
+        connection.close()
     return status if status == _OK else f"{status} from {ROLES[number % len(ROLES)]}"
 
 
@@ -101,5 +108,5 @@ def _run(kind: str) -> Callable[[Setup], Result]:
 
 SCENARIOS: Final = tuple(
     Scenario(f"same-event-{kind}", f"{base}: the same event 64 times at once on four processes.", _run(kind))
-    for kind, base in (("sqlite", "SQLite"), ("postgresql", "PostgreSQL"))
+    for kind, base in BASES
 )

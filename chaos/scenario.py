@@ -10,11 +10,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from attrs import field, frozen
 
 Figure: TypeAlias = int | float | str
+
+#: What scenarios are told apart by: a word for their names, and one for people.
+FRAMEWORKS: Final = (("fastapi", "FastAPI"), ("flask", "Flask"))
+BASES: Final = (("sqlite", "SQLite"), ("postgresql", "PostgreSQL"))
 
 
 class CannotRun(Exception):

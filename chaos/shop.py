@@ -7,9 +7,10 @@ the same database as the library, and writes by `tx.session` and by `tx.connecti
 from __future__ import annotations
 
 import os
-from typing import Final
+from typing import Any, Final
 
-from attrs import frozen
+import stripe
+from attrs import evolve, frozen
 from sqlalchemy import Column, Insert, Integer, MetaData, Table, Text, create_engine
 from sqlalchemy.pool import NullPool
 
@@ -19,6 +20,8 @@ from payments_core import AsyncPayments, PaymentFailed, Payments, PaymentSuccess
 from payments_core.adapters.memory import MemoryGateway
 from payments_core.adapters.sql import Limits, async_store, blocking_store
 from payments_core.adapters.sql.urls import database_url
+from payments_core.adapters.stripe import async_gateway, blocking_gateway, sdk
+from payments_core.app.core import Core
 from payments_core.domain.delivery import MAX_ATTEMPTS, DeliveryPolicy
 from payments_core.domain.events import DomainEvent, StripeEvent
 from payments_core.domain.stripe_objects import Intent, Session, read_intent, read_session
@@ -27,6 +30,9 @@ from payments_core.ports import Io
 SECRET: Final = "whsec_chaos0123456789abcdefghijklmnop"  # noqa: S105 - signs for processes on this machine only
 #: The fault that this module plants itself: the handler's row commits whether or not the rest does.
 EFFECT_OUTSIDE: Final = "effect-outside"
+
+#: Names the user who is signed in.
+USER_HEADER: Final = "X-User"
 
 effects: Final = Table(
     "chaos_effect",
@@ -43,6 +49,7 @@ class Spec:
     """What a process of the shop is told. `url` is the database; `run` names the run's objects at Stripe.
 
     `notes` is a folder in which handlers leave what no transaction can take back; `trouble` names what befalls them.
+    `stripe` is the address of a Stripe that opens checkouts; without one everything there is paid already.
     """
 
     url: str
@@ -54,14 +61,17 @@ class Spec:
     trouble: str = ""
     notes: str = ""
     mutant: str | None = None
+    stripe: str = ""
 
 
 def blocking_shop(spec: Spec) -> Payments:
     """The shop on the synchronous facade."""
     trouble = Trouble(spec.trouble, spec.notes)
-    stripe = PaidAtStripe(World(spec.run), trouble, io="blocking")
+    settings = _settings(spec)
+    gateway = blocking_gateway(settings) if spec.stripe else PaidAtStripe(World(spec.run), trouble, io="blocking")
     store = blocking_store(spec.url, limits=_limits(spec))
-    payments = Payments(_settings(spec), store=store, gateway=stripe, delivery=_delivery(spec))
+    payments = Payments(settings, store=store, gateway=gateway, delivery=_delivery(spec))
+    payments.core = _leasing(spec, payments.core)
 
     @payments.on(PaymentSuccessful)
     def settled(event: PaymentSuccessful, tx: Transaction) -> None:
@@ -86,9 +96,11 @@ def blocking_shop(spec: Spec) -> Payments:
 def async_shop(spec: Spec) -> AsyncPayments:
     """The shop on the asynchronous facade."""
     trouble = Trouble(spec.trouble, spec.notes)
-    stripe = PaidAtStripe(World(spec.run), trouble, io="async")
+    settings = _settings(spec)
+    gateway = async_gateway(settings) if spec.stripe else PaidAtStripe(World(spec.run), trouble, io="async")
     store = async_store(spec.url, limits=_limits(spec))
-    payments = AsyncPayments(_settings(spec), store=store, gateway=stripe, delivery=_delivery(spec))
+    payments = AsyncPayments(settings, store=store, gateway=gateway, delivery=_delivery(spec))
+    payments.core = _leasing(spec, payments.core)
 
     @payments.on(PaymentSuccessful)
     async def settled(event: PaymentSuccessful, tx: Transaction) -> None:
@@ -129,13 +141,25 @@ class PaidAtStripe(MemoryGateway):
 
 
 def _settings(spec: Spec) -> Settings:
+    if spec.stripe:
+        # A run has many answers that never come: they are given up soon, and asked for again at once.
+        module: Any = sdk
+        module.READ_S = module.TOTAL_S = 0.5
+        stripe.HTTPClient.INITIAL_DELAY = 0.02
     return Settings.of(
         stripe_secret_key="sk_test_chaos0123456789",  # noqa: S106 - nobody's key
         stripe_webhook_secret=SECRET,
         payments_database_url=spec.url,
         payments_redirect_hosts=("shop.example",),
-        payments_price_policy="catalog",
+        payments_price_policy="declared" if spec.stripe else "catalog",
+        stripe_api_base=spec.stripe or None,
+        # A buyer whose server is killed asks again at once, more often than anybody in earnest.
+        payments_limit_checkouts_per_user="off",
     )
+
+
+def _leasing(spec: Spec, core: Core) -> Core:
+    return evolve(core, checkout=evolve(core.checkout, lease_s=spec.lease_s))
 
 
 def _limits(spec: Spec) -> Limits:

@@ -87,6 +87,7 @@ class World:
             "status": "succeeded" if declined_charge is None else "requires_payment_method",
             "currency": "usd",
             "amount": 1000 + number,
+            "amount_received": 1000 + number if declined_charge is None else 0,
             "latest_charge": declined_charge or f"ch_{self.run}n{number}",
             "last_payment_error": None if declined_charge is None else {**declined, "charge": declined_charge},
             "receipt_email": "buyer@shop.example",

@@ -19,7 +19,7 @@ from attrs import asdict, define, frozen
 from chaos.databases import database, open_checkouts
 from chaos.ledgers import drained, judge, progress, read_books
 from chaos.processes import Crowd, listener, reached
-from chaos.scenario import Figure, Result, Scale, Scenario, Setup
+from chaos.scenario import BASES, FRAMEWORKS, Figure, Result, Scale, Scenario, Setup
 from chaos.sender import Sender
 from chaos.shop import Spec
 from chaos.stories import Event, Plan, told
@@ -145,6 +145,6 @@ SCENARIOS: Final = tuple(
         f"{title} over {base}: each event comes 1-3 times while web servers and a worker are killed.",
         _run(framework, kind),
     )
-    for framework, title in (("fastapi", "FastAPI"), ("flask", "Flask"))
-    for kind, base in (("sqlite", "SQLite"), ("postgresql", "PostgreSQL"))
+    for framework, title in FRAMEWORKS
+    for kind, base in BASES
 )

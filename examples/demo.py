@@ -164,7 +164,7 @@ def _server(framework: str, port: int) -> list[str]:
         options = ["--worker-class", "gthread", "--threads", "8", "--log-level", "warning", "--no-control-socket"]
         return [_tool("gunicorn"), "--bind", f"{HOST}:{port}", *options, app]
     app = "examples.shop.fastapi_app:create_app"
-    options = ["--host", HOST, "--port", str(port), "--no-access-log", "--log-level", "warning"]
+    options = ["--host", HOST, "--port", str(port), "--no-access-log", "--log-level", "warning", "--no-proxy-headers"]
     return [_tool("uvicorn"), "--factory", app, *options, "--timeout-graceful-shutdown", "5"]
 
 

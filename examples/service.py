@@ -85,8 +85,15 @@ def main() -> int:
         return 1
     import uvicorn
 
+    # Whom to believe about forwarded addresses is said once, by PAYMENTS_TRUSTED_PROXIES.
     uvicorn.run(
-        "examples.service:fastapi_app", factory=True, host=HOST, port=settings.port, access_log=False, log_config=None
+        "examples.service:fastapi_app",
+        factory=True,
+        host=HOST,
+        port=settings.port,
+        access_log=False,
+        log_config=None,
+        proxy_headers=False,
     )
     return 0
 

@@ -7,13 +7,14 @@ import json
 import sys
 from time import process_time
 
+from payments_core.app.metering import installed_meter
 from payments_core.app.relays import LoopErrands, compose_relay
 from payments_core.settings import RelaySettings
 
 
 async def main() -> None:
     """Drain once."""
-    relay = compose_relay(RelaySettings.from_env(), LoopErrands())
+    relay = compose_relay(RelaySettings.from_env(), LoopErrands(), installed_meter())
     async with relay.outbox.batch(1):
         pass
     print("ready", flush=True)

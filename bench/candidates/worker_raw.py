@@ -7,12 +7,11 @@ of its own and no transitions. What a worker costs beyond that is the library's.
 from __future__ import annotations
 
 import json
-import time
 from typing import Any, Final
 
 import psycopg
 
-from bench.candidates.place import database_url
+from bench.candidates.place import begin, database_url, since
 
 LIMIT: Final = 20
 CLAIM: Final = """
@@ -48,12 +47,12 @@ def _handle(connection: psycopg.Connection[Any], seq: int, token: int, body: byt
 def main() -> None:
     """Entry point."""
     with psycopg.connect(database_url(), autocommit=True) as connection:
-        handled, began = 0, time.perf_counter()
+        handled, begun = 0, begin()
         while claimed := connection.execute(CLAIM, (LIMIT,)).fetchall():
             for seq, token, body in claimed:
                 _handle(connection, seq, token, body)
             handled += len(claimed)
-        print(json.dumps({"handled": handled, "seconds": time.perf_counter() - began}))
+        print(json.dumps({"handled": handled, **since(begun)}))
 
 
 if __name__ == "__main__":

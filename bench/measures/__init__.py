@@ -8,6 +8,7 @@ from bench.measured import Measure
 from bench.measures.checkout import CHECKOUT
 from bench.measures.growth import GROWTH
 from bench.measures.imports import IMPORTS
+from bench.measures.offline import OFFLINE
 from bench.measures.parsing import PARSING
 from bench.measures.processing import PROCESSING
 from bench.measures.relay import RELAY
@@ -27,4 +28,5 @@ MEASURES: Final[tuple[Measure, ...]] = (
     CHECKOUT,
     IMPORTS,
     GROWTH,
+    OFFLINE,
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Final
+from uuid import UUID, uuid4
 
 from examples.shop.catalogue import PRODUCTS, Product
 from payments_core import Cart, CheckoutRequest, Line, Money
@@ -43,6 +44,19 @@ def added(cart: Mapping[str, int], product_id: str) -> dict[str, int]:
 def quantity_of(text: str | None) -> int:
     """The number in a form field; nothing sensible means none."""
     return int(text) if text and text.isascii() and text.isdigit() and len(text) < 4 else 0
+
+
+def new_order() -> str:
+    """A name for what a cart becomes when it is paid: one for each time the cart is shown, sent with its form."""
+    return uuid4().hex
+
+
+def order_of(text: str | None) -> str | None:
+    """The name in a form field; nothing sensible means none, and then nothing tells one click from another."""
+    try:
+        return UUID(text or "").hex
+    except ValueError:
+        return None
 
 
 def lines(cart: Mapping[str, int]) -> list[tuple[Product, int, Money]]:

@@ -15,7 +15,16 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from examples.shop import cart as carts
 from examples.shop import config, logs, orders, pages
-from payments_core import AsyncPayments, PaymentFailed, PaymentsError, PaymentSuccessful, StripeEvent, Transaction
+from payments_core import (
+    AsyncPayments,
+    IdempotencyConflict,
+    IdempotencyInProgress,
+    PaymentFailed,
+    PaymentsError,
+    PaymentSuccessful,
+    StripeEvent,
+    Transaction,
+)
 from payments_fastapi import create_router, install_error_handlers
 
 MAX_FORM_BYTES = 10_000
@@ -92,11 +101,17 @@ def _show(app: FastAPI, payments: AsyncPayments, engine: AsyncEngine) -> None:
 
     @app.post("/checkout")
     async def checkout(request: Request) -> Response:
-        cart = _cart(request)
+        cart, order = _cart(request), carts.order_of((await _form(request)).get("order"))
         if not cart or not config.is_own_origin(request.headers.get("origin")):
             return RedirectResponse("/cart", 303)
+        wanted = carts.checkout_of(cart, shop_url=config.shop_url())
         try:
-            session = await payments.create_checkout_session(carts.checkout_of(cart, shop_url=config.shop_url()))
+            session = await payments.create_checkout_session(wanted, idempotency_key=order)
+        except IdempotencyInProgress as error:
+            return HTMLResponse(pages.opening(cart, order), error.status)
+        except IdempotencyConflict:
+            # The cart was changed in another window: the buyer is to see what is in it now.
+            return RedirectResponse("/cart", 303)
         except PaymentsError as error:
             return HTMLResponse(pages.problem(cart, error), error.status)
         return RedirectResponse(str(session.url), 303)

@@ -10,7 +10,16 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from examples.shop import cart as carts
 from examples.shop import config, logs, orders, pages
-from payments_core import PaymentFailed, Payments, PaymentsError, PaymentSuccessful, StripeEvent, Transaction
+from payments_core import (
+    IdempotencyConflict,
+    IdempotencyInProgress,
+    PaymentFailed,
+    Payments,
+    PaymentsError,
+    PaymentSuccessful,
+    StripeEvent,
+    Transaction,
+)
 from payments_flask import create_blueprint, install_error_handlers
 
 MAX_FORM_BYTES = 10_000
@@ -79,11 +88,17 @@ def _show(app: Flask, payments: Payments, engine: Engine) -> None:
 
     @app.post("/checkout")
     def checkout() -> AnyResponse | tuple[str, int]:
-        cart = _cart()
+        cart, order = _cart(), carts.order_of(request.form.get("order"))
         if not cart or not config.is_own_origin(request.headers.get("Origin")):
             return redirect("/cart", 303)
+        wanted = carts.checkout_of(cart, shop_url=config.shop_url())
         try:
-            session = payments.create_checkout_session(carts.checkout_of(cart, shop_url=config.shop_url()))
+            session = payments.create_checkout_session(wanted, idempotency_key=order)
+        except IdempotencyInProgress as error:
+            return pages.opening(cart, order), error.status
+        except IdempotencyConflict:
+            # The cart was changed in another window: the buyer is to see what is in it now.
+            return redirect("/cart", 303)
         except PaymentsError as error:
             return pages.problem(cart, error), error.status
         return redirect(str(session.url), 303)

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
+from babel.numbers import format_currency
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
 from examples.shop import cart as carts
@@ -13,13 +14,12 @@ from examples.shop.catalogue import PRODUCTS
 from examples.shop.config import TEMPLATES
 from payments_core import Money, PaymentsError, SessionStatus
 
-_SYMBOLS: Final = {"usd": "$", "eur": "€", "gbp": "£"}
+_LOCALE: Final = "en_US"
 
 
 def money(amount: Money) -> str:
-    """An amount for people: $59.98."""
-    symbol = _SYMBOLS.get(amount.currency)
-    return f"{symbol}{amount.decimal:,}" if symbol else f"{amount.decimal:,} {amount.currency.upper()}"
+    """An amount for people: $59.98. Nothing is computed with it, and no digit that is charged is left out."""
+    return format_currency(amount.decimal, amount.currency.upper(), locale=_LOCALE, decimal_quantization=False)
 
 
 def _minor(amount: int, currency: str) -> str:
@@ -45,7 +45,14 @@ def catalogue(cart: Mapping[str, int], activity: Mapping[str, Any]) -> str:
 
 def cart_page(cart: Mapping[str, int]) -> str:
     """The cart, to be changed or paid."""
-    return _render("cart.html", cart, lines=carts.lines(cart), total=carts.total(cart), most=carts.MOST)
+    return _render(
+        "cart.html", cart, lines=carts.lines(cart), total=carts.total(cart), most=carts.MOST, order=carts.new_order()
+    )
+
+
+def opening(cart: Mapping[str, int], order: str | None) -> str:
+    """A second click came before the first was answered: the payment page is being opened, once."""
+    return _render("opening.html", cart, order=order)
 
 
 def success(cart: Mapping[str, int], status: SessionStatus, activity: Mapping[str, Any]) -> str:

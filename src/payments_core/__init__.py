@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from .domain.drift import DriftKind as DriftKind
     from .domain.drift import DriftReport as DriftReport
     from .domain.events import CheckoutExpired as CheckoutExpired
+    from .domain.events import Difference as Difference
     from .domain.events import PaymentFailed as PaymentFailed
+    from .domain.events import PaymentMismatch as PaymentMismatch
     from .domain.events import PaymentSuccessful as PaymentSuccessful
     from .domain.events import Product as Product
     from .domain.events import StripeEvent as StripeEvent
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
     from .domain.reconciliation import Reconciled as Reconciled
     from .errors import ConfigurationError as ConfigurationError
     from .errors import Discrepancy as Discrepancy
+    from .errors import IdempotencyConflict as IdempotencyConflict
+    from .errors import IdempotencyInProgress as IdempotencyInProgress
     from .errors import InvalidRequest as InvalidRequest
     from .errors import InvalidSignature as InvalidSignature
     from .errors import MalformedEvent as MalformedEvent
@@ -52,16 +56,20 @@ _HOMES: Final = {
     "CheckoutSession": "domain.cart",
     "ConfigurationError": "errors",
     "DeliveryPolicy": "domain.delivery",
+    "Difference": "domain.events",
     "Discrepancy": "errors",
     "Drift": "domain.drift",
     "DriftKind": "domain.drift",
     "DriftReport": "domain.drift",
+    "IdempotencyConflict": "errors",
+    "IdempotencyInProgress": "errors",
     "InvalidRequest": "errors",
     "InvalidSignature": "errors",
     "Line": "domain.cart",
     "MalformedEvent": "errors",
     "Money": "money",
     "PaymentFailed": "domain.events",
+    "PaymentMismatch": "domain.events",
     "PaymentSuccessful": "domain.events",
     "Payments": "app",
     "PaymentsError": "errors",
@@ -88,16 +96,20 @@ __all__ = [
     "CheckoutSession",
     "ConfigurationError",
     "DeliveryPolicy",
+    "Difference",
     "Discrepancy",
     "Drift",
     "DriftKind",
     "DriftReport",
+    "IdempotencyConflict",
+    "IdempotencyInProgress",
     "InvalidRequest",
     "InvalidSignature",
     "Line",
     "MalformedEvent",
     "Money",
     "PaymentFailed",
+    "PaymentMismatch",
     "PaymentSuccessful",
     "Payments",
     "PaymentsError",

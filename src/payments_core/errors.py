@@ -10,7 +10,7 @@
     ├── PriceVerificationError        the caller's prices differ from the catalogue  422
     ├── MalformedJson                 the body is not JSON we accept               400
     ├── UnsupportedMediaType          a JSON route got something else              415
-    ├── PayloadTooLarge               the body is over the route's limit           413
+    ├── PayloadTooLarge               the body or the header fields are over the limit  413
     ├── RouteNotFound, MethodNotAllowed                                            404, 405
     ├── InvalidSignature              a webhook that Stripe did not sign for us    400
     ├── MalformedEvent                signed or published, but no event we can read  400
@@ -33,7 +33,7 @@ from __future__ import annotations
 import traceback
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import ClassVar
+from typing import ClassVar, Literal, TypeAlias
 
 from attrs import frozen
 
@@ -167,7 +167,7 @@ class UnsupportedMediaType(PaymentsError):
 
 
 class PayloadTooLarge(PaymentsError):
-    """The body is larger than the route accepts."""
+    """The body is larger than the route accepts, or the header fields than any route does."""
 
     kind = "payload_too_large"
     title = "Payload too large"
@@ -194,20 +194,25 @@ class MethodNotAllowed(PaymentsError):
         self.allowed: tuple[str, ...] = tuple(allowed)
 
 
+#: The causes of a refused signature in words for metrics.
+SignatureLabel: TypeAlias = Literal["missing", "malformed", "unknown_signer", "too_old", "too_new"]
+
+
 class InvalidSignature(PaymentsError):
     """The webhook was not signed by a secret of ours, or not now.
 
-    `cause` is for logs and metrics only: the caller is told the same for every cause, so that the reply teaches a
-    forger nothing.
+    `cause` is for logs and `label`, one of few words, for metrics only: the caller is told the same for every cause, so
+    that the reply teaches a forger nothing.
     """
 
     kind = "invalid_signature"
     title = "Invalid signature"
     status = 400
 
-    def __init__(self, cause: str) -> None:
+    def __init__(self, cause: str, label: SignatureLabel = "malformed") -> None:
         super().__init__(f"The Stripe-Signature header does not verify ({cause}).")
         self.cause = cause
+        self.label: SignatureLabel = label
 
     @property
     def detail(self) -> str:
@@ -260,6 +265,9 @@ class IdempotencyInProgress(PaymentsError):
     status = 409
     retry_after_s = 1
 
+    def __init__(self, message: str = "The first request still runs; send it again, unchanged, in a moment.") -> None:
+        super().__init__(message)
+
 
 class RateLimited(PaymentsError):
     """Too many requests from this caller."""
@@ -275,6 +283,7 @@ class StripeError(PaymentsError):
 
     `code` is Stripe's own error code where it gave one, `request_id` names the request in Stripe's Dashboard, `param`
     the parameter Stripe complained about, `answered` is the status of Stripe's answer (400, 401, …) where one came.
+    `replayed`: it is the answer that Stripe keeps for the idempotency key, and will be the same for as long as it does.
     """
 
     kind = "stripe_error"
@@ -294,6 +303,7 @@ class StripeError(PaymentsError):
         self.param = param
         self.request_id = request_id
         self.answered: int | None = None
+        self.replayed = False
 
 
 class StripeObjectMissing(StripeError):

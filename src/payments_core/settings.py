@@ -11,7 +11,7 @@ import difflib
 import ipaddress
 import re
 from collections.abc import Iterable, Sequence
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Final, Literal, NamedTuple, Self
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
@@ -43,7 +43,43 @@ def _blank_is_unset(value: object) -> object:
 
 
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_comma_separated)]
+
+_SECONDS: Final = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400}
+
+
+class Rate(NamedTuple):
+    """At most so many in any `per_s` seconds; 0 stands for `off`: no limit."""
+
+    most: int
+    per_s: int
+
+    @property
+    def is_off(self) -> bool:
+        """Whether there is no limit."""
+        return self.most == 0
+
+
+def _rate(value: object) -> object:
+    if not isinstance(value, str) or not value.strip():
+        return _blank_is_unset(value)
+    if value.strip().lower() == "off":
+        return Rate(0, 1)
+    found = re.fullmatch(r"([1-9]\d{0,6})/(second|minute|hour|day)", value.strip().lower())
+    if found is None:
+        raise ValueError("is no rate; put a number and a span there, as 60/minute (second, minute, hour, day), or off")
+    return Rate(int(found[1]), _SECONDS[found[2]])
+
+
+Limit = Annotated[Rate | None, NoDecode, BeforeValidator(_rate)]
 Optional = BeforeValidator(_blank_is_unset)
+
+
+#: Where browsers reach the routes.
+_PER_ADDRESS: Final = {
+    "checkouts_per_address": Rate(60, 60),
+    "prices_per_address": Rate(300, 60),
+    "declines_per_address": Rate(20, 3600),
+}
 
 
 class BrokerSettings(BaseSettings):
@@ -156,12 +192,26 @@ class Settings(RelaySettings):
     payments_redis_url: Annotated[SecretStr | None, Optional] = None
     payments_currency: str = "usd"
     payments_price_policy: Annotated[Literal["catalog", "declared"] | None, Optional] = None
+    #: How long a price is remembered; 0: Stripe is asked each time.
+    payments_price_cache_s: int = Field(default=60, ge=0, le=86_400)
+    #: How much longer a remembered price is an answer while Stripe cannot be reached; 0: it is none.
+    payments_price_stale_s: int = Field(default=0, ge=0, le=86_400)
     payments_redirect_hosts: Names = ()
     payments_foreign: Literal["tell", "ignore"] = "tell"
     #: Requests that `payments consume-products` sends to Stripe in a second, at most. Stripe takes 25 of one endpoint.
     payments_catalogue_calls_per_s: int = Field(default=20, ge=1, le=100)
     payments_account: Annotated[str | None, Optional] = None
     payments_trusted_proxies: Names = ()
+    #: Requests, by user and by address. Those by address are off under `declared` unless set: there, the shop's own
+    #: servers are the callers, and all of a shop's buyers come from their addresses.
+    payments_limit_checkouts_per_user: Limit = Rate(20, 60)
+    payments_limit_checkouts_per_address: Limit = None
+    payments_limit_prices_per_user: Limit = Rate(120, 60)
+    payments_limit_prices_per_address: Limit = None
+    #: Declined attempts to pay.
+    payments_limit_declines_per_session: Limit = Rate(10, 86_400)
+    payments_limit_declines_per_user: Limit = Rate(10, 3600)
+    payments_limit_declines_per_address: Limit = None
 
     @property
     def livemode(self) -> bool:
@@ -172,6 +222,14 @@ class Settings(RelaySettings):
     def price_policy(self) -> Literal["catalog", "declared"]:
         """The policy in force: as configured, else `declared`, which only a test key may leave unsaid."""
         return self.payments_price_policy or "declared"
+
+    def limit(self, name: str) -> Rate | None:
+        """The limit in force, by the end of its variable's name (`checkouts_per_address`); None for no limit."""
+        rate: Rate | None = getattr(self, f"payments_limit_{name}")
+        if rate is None:
+            by_address = self.price_policy == "catalog" and name.endswith("_per_address")
+            rate = _PER_ADDRESS[name] if by_address else None
+        return None if rate is None or rate.is_off else rate
 
     def webhook_secrets(self) -> tuple[str, ...]:
         """The signing secrets, all of which are current (two while one is being rolled).
@@ -211,6 +269,15 @@ class Settings(RelaySettings):
             )
         return value.rstrip("/")
 
+    @field_validator("payments_redis_url")
+    @classmethod
+    def _redis(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not re.match(r"(rediss?|unix)://.", value.get_secret_value()):
+            raise ValueError(
+                "is no address of a Redis server; put one there, as redis://:password@redis.internal:6379/0"
+            )
+        return value
+
     @field_validator("payments_currency")
     @classmethod
     def _currency(cls, value: str) -> str:
@@ -239,13 +306,24 @@ class Settings(RelaySettings):
     @classmethod
     def _proxies(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for proxy in value:
+            if proxy == "unix":
+                continue
             try:
                 ipaddress.ip_network(proxy, strict=False)
             except ValueError:
                 raise ValueError(
-                    f"has {proxy!r}, which is no address; put addresses or networks there, as 10.0.0.0/8"
+                    f"has {proxy!r}, which is no address; put addresses or networks there, as 10.0.0.0/8, or unix"
                 ) from None
         return value
+
+    @model_validator(mode="after")
+    def _stale_needs_a_cache(self) -> Self:
+        if self.payments_price_stale_s and not self.payments_price_cache_s:
+            raise ValueError(
+                "PAYMENTS_PRICE_STALE_S is set, and PAYMENTS_PRICE_CACHE_S is 0: nothing is remembered that could be "
+                "stale; set both or neither"
+            )
+        return self
 
     @model_validator(mode="after")
     def _live_is_explicit(self) -> Self:

@@ -34,12 +34,13 @@ def described(request: Request) -> HttpRequest:
         path=request.scope["path"],
         headers=headers_of(request.scope),
         params={name: str(value) for name, value in request.path_params.items()},
+        peer=str((request.scope.get("client") or ("",))[0] or ""),
     )
 
 
 def headers_of(scope: Scope) -> Headers:
     """The header fields of an ASGI scope; as everywhere in ASGI, bytes that are Latin-1."""
-    return Headers((name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"])
+    return Headers([(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]])
 
 
 def to_response(reply: HttpReply) -> Response:

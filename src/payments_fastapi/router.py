@@ -10,8 +10,8 @@ from __future__ import annotations
 import inspect
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from functools import partial
-from typing import Any, TypeAlias
+from functools import cache, partial
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from attrs import evolve
 from fastapi import APIRouter
@@ -21,16 +21,18 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Match, Mount
 from starlette.routing import Route as StarletteRoute
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from payments_core.app import AsyncPayments
 from payments_core.errors import ConfigurationError, PaymentsError, RouteNotFound
-from payments_core.http import openapi
+from payments_core.http.arrivals import Arrivals
 from payments_core.http.messages import HttpReply, HttpRequest
-from payments_core.http.reading import check_length, cut_short, too_large
+from payments_core.http.reading import check_head, cut_short, too_large
 from payments_core.http.refusals import refuse, refuse_method
 from payments_core.http.routes import STRIPE_WEBHOOK, Route, routes
 from payments_fastapi.errors import PaymentRoute, described, headers_of, to_response
+
+if TYPE_CHECKING:
+    from payments_core.app import AsyncPayments
 
 #: Who is signed in, by the host's own reckoning; None for nobody. A plain function runs in a worker thread.
 UserId: TypeAlias = Callable[[Request], str | None] | Callable[[Request], Awaitable[str | None]]
@@ -48,19 +50,22 @@ def create_router(
     `dependencies` are the host's own guards and hold for the create, verify and session routes only. Raises
     ConfigurationError for the synchronous facade, and without a usable webhook secret unless `webhooks=False`.
     """
+    from payments_core.app import AsyncPayments
+
     # Checked because not everybody runs a type checker, and the wrong twin would block the loop.
     if not isinstance(payments, AsyncPayments):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise ConfigurationError("create_router takes AsyncPayments; Payments is for payments_flask.create_blueprint.")
     if webhooks:
         payments.require_webhook_secret()
+    arrivals = Arrivals()
     router = APIRouter(route_class=PaymentRoute, lifespan=lambda _: lifespan(payments))
     # The webhook first: routes are tried in order, and it is the one that is called most.
     for route in sorted(routes(webhooks=webhooks), key=lambda route: route is not STRIPE_WEBHOOK):
         if route.guarded:
-            endpoint = _endpoint(payments, route, user_id if route.names_user else None)
+            endpoint = _endpoint(payments, route, user_id if route.names_user else None, arrivals)
             _add_guarded(router, route, endpoint, dependencies)
         else:
-            plain = _Plain(payments, route)
+            plain = _Plain(payments, route, arrivals)
             router.routes.append(
                 StarletteRoute(route.path, plain, methods=list(route.methods), name=route.name, include_in_schema=False)
             )
@@ -82,12 +87,12 @@ def lifespan(payments: AsyncPayments) -> AbstractAsyncContextManager[None]:
 Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
 
 
-def _endpoint(payments: AsyncPayments, route: Route, user_id: UserId | None) -> Endpoint:
+def _endpoint(payments: AsyncPayments, route: Route, user_id: UserId | None, arrivals: Arrivals) -> Endpoint:
     async def endpoint(request: Request) -> Response:
         asked = described(request)
         try:
-            check_length(route, asked.headers)
-            body = await _body(request.receive, route)
+            check_head(route, asked.headers)
+            body = await _body(request.receive, route, arrivals)
         except PaymentsError as error:
             return _hung_up(request.scope, to_response(refuse(error, asked)))
         user = None if user_id is None else await _user(user_id, request)
@@ -98,21 +103,36 @@ def _endpoint(payments: AsyncPayments, route: Route, user_id: UserId | None) -> 
     return endpoint
 
 
-async def _body(receive: Receive, route: Route) -> bytes:
+async def _body(receive: Receive, route: Route, arrivals: Arrivals) -> bytes:
     """The raw bytes, and no more of them than the route takes, however they are sent."""
-    chunks: list[bytes] = []
-    size = 0
-    more = bool(route.body_limit)
-    while more:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise cut_short()
-        chunks.append(message.get("body", b""))
-        size += len(chunks[-1])
-        if size > route.body_limit:
-            raise too_large(route)
-        more = message.get("more_body", False)
-    return b"".join(chunks)
+    if not route.body_limit:
+        return b""
+    # What Stripe sends comes in one piece, nearly always.
+    piece, more = _piece(await receive())
+    _check_size(len(piece), route)
+    if not more:
+        return piece
+    # One buffer: as objects of their own, tiny pieces would hold many times what they are counted for.
+    body = bytearray(piece)
+    with arrivals.one() as arriving:
+        while more:
+            arriving.hold(len(body))
+            piece, more = _piece(await receive())
+            body += piece
+            _check_size(len(body), route)
+    return bytes(body)
+
+
+def _piece(message: Message) -> tuple[bytes, bool]:
+    """What has come of a body, and whether there is more."""
+    if message["type"] == "http.disconnect":
+        raise cut_short()
+    return message.get("body", b""), message.get("more_body", False)
+
+
+def _check_size(size: int, route: Route) -> None:
+    if size > route.body_limit:
+        raise too_large(route)
 
 
 def _hung_up(scope: Scope, response: Response) -> Response:
@@ -129,6 +149,9 @@ async def _user(user_id: UserId, request: Request) -> str | None:
 
 
 def _add_guarded(router: APIRouter, route: Route, endpoint: Endpoint, dependencies: Sequence[Depends]) -> None:
+    # With it come the models of all bodies and replies: not before there is something to describe.
+    from payments_core.http import openapi
+
     for method in route.methods:
         router.add_api_route(
             route.path,
@@ -152,24 +175,31 @@ def _not_found(request: HttpRequest) -> HttpReply:
 class _Plain:
     """A route that no guard reaches, as an ASGI application: FastAPI's own work for a request costs more than ours."""
 
-    def __init__(self, payments: AsyncPayments, route: Route) -> None:
+    def __init__(self, payments: AsyncPayments, route: Route, arrivals: Arrivals) -> None:
         self._payments = payments
         self._route = route
+        self._arrivals = arrivals
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         method, path, headers = scope["method"], scope["path"], headers_of(scope)
         try:
-            check_length(self._route, headers)
-            body = await _body(receive, self._route)
+            check_head(self._route, headers)
+            body = await _body(receive, self._route, self._arrivals)
         except PaymentsError as error:
             refused = _hung_up(scope, to_response(refuse(error, HttpRequest(method, path, headers))))
             await refused(scope, receive, send)
             return
         reply = await self._payments.answer(self._route, HttpRequest(method, path, headers, body))
-        fields = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in reply.headers]
+        fields = [(_field_name(name), value.encode("latin-1")) for name, value in reply.headers]
         fields.append((b"content-length", b"%d" % len(reply.body)))
         await send({"type": "http.response.start", "status": reply.status, "headers": fields})
         await send({"type": "http.response.body", "body": reply.body})
+
+
+@cache
+def _field_name(name: str) -> bytes:
+    """As ASGI wants it; there are few."""
+    return name.lower().encode("latin-1")
 
 
 class _Refusal:

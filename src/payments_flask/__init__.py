@@ -8,10 +8,31 @@ payments = Payments.from_env()
 app = Flask(__name__)
 app.register_blueprint(create_blueprint(payments), url_prefix="/api/payments")
 ```
+
+Names are resolved when they are first used, as those of `payments_core`.
 """
 
 from __future__ import annotations
 
-from payments_flask.blueprint import UserId, create_blueprint, install_error_handlers
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from payments_flask.blueprint import UserId as UserId
+    from payments_flask.blueprint import create_blueprint as create_blueprint
+    from payments_flask.blueprint import install_error_handlers as install_error_handlers
+
+_HOMES: Final = {"UserId": "blueprint", "create_blueprint": "blueprint", "install_error_handlers": "blueprint"}
 
 __all__ = ["UserId", "create_blueprint", "install_error_handlers"]
+
+
+def __getattr__(name: str) -> object:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{home}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from flask import Blueprint, Flask, Request, Response, current_app, request
 from flask.blueprints import BlueprintSetupState
 
-from payments_core.app import Payments
 from payments_core.errors import ConfigurationError, PaymentsError, RouteNotFound
 from payments_core.http.messages import Headers, HttpReply, HttpRequest
-from payments_core.http.reading import check_length, cut_short, too_large
+from payments_core.http.reading import check_head, cut_short, too_large
 from payments_core.http.refusals import refuse, refuse_method
 from payments_core.http.routes import STRIPE_WEBHOOK, Route, routes
+
+if TYPE_CHECKING:
+    from payments_core.app import Payments
 
 #: Who is signed in, by the host's own reckoning; None for nobody.
 UserId: TypeAlias = Callable[[Request], str | None]
@@ -36,6 +38,8 @@ def create_blueprint(
     and session routes only. `name` tells two blueprints of one application apart. Raises ConfigurationError for the
     asynchronous facade, and without a usable webhook secret unless `webhooks=False`.
     """
+    from payments_core.app import Payments
+
     # Checked because not everybody runs a type checker, and the wrong twin has nothing to run on here.
     if not isinstance(payments, Payments):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise ConfigurationError("create_blueprint takes Payments; AsyncPayments is for payments_fastapi's router.")
@@ -64,21 +68,24 @@ def install_error_handlers(app: Flask) -> None:
 
 def _view(payments: Payments, route: Route, user_id: UserId | None) -> View:
     def view(**params: str) -> Response:
-        headers = Headers(request.headers.items())
+        # The request itself: through the proxy each look at it would find it anew.
+        came: Request = cast("Any", request)._get_current_object()
+        headers = _headers(came.environ)
         try:
-            check_length(route, headers)
-            body = _body(route) if route.body_limit else b""
+            check_head(route, headers)
+            body = _body(came, route) if route.body_limit else b""
         except PaymentsError as error:
-            return _response(refuse(error, HttpRequest(request.method, request.path, headers)))
-        user = None if user_id is None else user_id(request)
+            return _response(refuse(error, HttpRequest(came.method, came.path, headers)))
+        user = None if user_id is None else user_id(came)
         asked = HttpRequest(
-            request.method,
-            request.path,
+            came.method,
+            came.path,
             headers,
             body,
             params,
             user_id=None if user is None else str(user),
             names_users=user_id is not None,
+            peer=came.environ.get("REMOTE_ADDR") or "",
         )
         return _response(payments.answer(route, asked))
 
@@ -86,15 +93,23 @@ def _view(payments: Payments, route: Route, user_id: UserId | None) -> View:
     return view
 
 
-def _body(route: Route) -> bytes:
+def _headers(environ: Mapping[str, Any]) -> Headers:
+    """The header fields, as PEP 3333 has them in the environment: two without a prefix, empty where they are absent."""
+    fields = {name[5:].replace("_", "-"): value for name, value in environ.items() if name.startswith("HTTP_")}
+    for name in ("CONTENT_TYPE", "CONTENT_LENGTH"):
+        fields[name.replace("_", "-")] = environ.get(name) or ""
+    return Headers(fields.items())
+
+
+def _body(came: Request, route: Route) -> bytes:
     """The raw bytes, and no more of them than the route takes, however they are sent.
 
     Flask's own limit is set aside for this request, and forms are not parsed, so that it neither refuses in HTML nor
     empties the stream. One byte more than the limit is asked for, because Werkzeug cuts a chunked body off in silence.
     """
-    request.max_content_length = route.body_limit + 1
+    came.max_content_length = route.body_limit + 1
     try:
-        body = request.get_data(cache=False, parse_form_data=False)
+        body = came.get_data(cache=False, parse_form_data=False)
     except Exception:  # noqa: BLE001 - for a body that breaks off or is framed wrongly each server has errors of its own
         raise cut_short() from None
     if len(body) > route.body_limit:
@@ -150,7 +165,7 @@ def _answered(error: PaymentsError) -> Response:
 
 
 def _described() -> HttpRequest:
-    return HttpRequest(request.method, request.path, Headers(request.headers.items()))
+    return HttpRequest(request.method, request.path, _headers(request.environ))
 
 
 def _response(reply: HttpReply) -> Response:

@@ -82,7 +82,7 @@ def asking_flask(app: Flask) -> Ask:
 
     def ask(method: str, path: str, body: bytes = b"", **headers: str) -> Answer:
         reply = client.open(path, method=method, data=body, headers={**JSON, **headers})
-        return Answer(reply.status_code, Headers(reply.headers.items()), reply.get_data())
+        return Answer(reply.status_code, Headers(list(reply.headers.items())), reply.get_data())
 
     return ask
 

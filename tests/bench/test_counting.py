@@ -15,6 +15,8 @@ from bench.measures.processing import check_effects
 from bench.servers import uvicorn
 from bench.shop import receive
 from bench.webhooks import BODY_BYTES, SECRET, bodies, request, write_requests
+from payments_core import Money, Payments, PaymentSuccessful, Settings
+from payments_core.adapters.memory import MemoryGateway
 from payments_core.adapters.sql import blocking_store
 from payments_core.domain.envelope import read_envelope
 from payments_core.domain.signature import check_signature
@@ -119,3 +121,16 @@ def test_the_shop_has_its_sessions_paid_and_waiting(store: Store, tmp_path: Path
     """Each with the whole body, so that they are counted as the intake's are."""
     assert databases.ours_sqlite(tmp_path).count("") == 3
     assert len(run_blocking(store.claim(limit=10, lease_s=30))) == 3
+
+
+def test_what_the_shop_sold_is_what_is_paid(store: Store) -> None:
+    """Its events settle: one that differed from its cart would be quarantined, and no order would be written."""
+    settings = Settings.of(stripe_secret_key="sk_test_bench", stripe_webhook_secret=SECRET)
+    payments, told = Payments(settings, store=store, gateway=MemoryGateway(), runner=False), list[PaymentSuccessful]()
+
+    @payments.on(PaymentSuccessful)
+    def order(event: PaymentSuccessful) -> None:
+        told.append(event)
+
+    assert payments.run_due() == 3
+    assert [event.amount for event in told] == [Money(5998, "usd")] * 3

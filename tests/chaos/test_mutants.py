@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from chaos import crashpoints, powercut
+from chaos import crashpoints, orders, powercut
 from chaos.mutants import MUTANTS
 from chaos.scenario import CannotRun, Result, Scale, Setup
 from tests._services import required
@@ -29,6 +29,8 @@ FOUND_BY: dict[str, tuple[Callable[[Setup], Result], str]] = {
     "dedupe-on-existence": (crashpoints.failpoints, "missing"),
     "attempt-not-counted": (crashpoints.failpoints, "miscounted"),
     "no-fencing-token": (crashpoints.sleepers, "doubled"),
+    "stripe-key-not-kept": (orders.SCENARIOS[0].run, "doubled"),
+    "not-looked-up": (orders.SCENARIOS[0].run, "doubled"),
 }
 
 

@@ -15,8 +15,8 @@ from payments_core import Cart, CheckoutRequest, Discrepancy, InvalidRequest, Li
 from payments_core.domain.cart import cart_from_json, cart_to_json
 from payments_core.domain.checkout import check_metadata, session_params
 from payments_core.domain.payment import Payment
-from payments_core.domain.pricing import CatalogPrice, confirm, require_product_ids, verify_claims
-from payments_core.errors import ProductIdRequired, UnknownProduct
+from payments_core.domain.pricing import CatalogPrice, changes_prices, confirm, require_product_ids, verify_claims
+from payments_core.errors import FieldProblem, ProductIdRequired, UnknownProduct
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 TEE = Line("Premium T-Shirt", Money(2999, "usd"), 2, "https://example.com/tshirt.jpg")
@@ -52,6 +52,7 @@ def test_the_reference_call() -> None:
             },
             {"price": "price_mug", "quantity": 1},
         ],
+        "currency": "usd",
         "metadata": marks,
         "payment_intent_data": {"metadata": marks},
         "success_url": "https://yourstore.com/success?session_id={CHECKOUT_SESSION_ID}",
@@ -63,9 +64,15 @@ def test_the_reference_call() -> None:
 
 def test_what_is_not_given_is_not_sent() -> None:
     """No null, no empty string: those would unset something at Stripe."""
-    sent = params(CheckoutRequest(Cart([MUG]), "https://a.test/"))
+    sent = params(CheckoutRequest(Cart([TEE]), "https://a.test/"))
     assert set(sent) == {"mode", "ui_mode", "line_items", "metadata", "payment_intent_data", "success_url"}
     assert sent["metadata"] == {"payments_core_id": "p1"}
+
+
+def test_a_price_with_several_currencies_is_charged_in_the_agreed_one() -> None:
+    """Stripe would take the price's own currency, or that of the buyer's country; a declared line says its own."""
+    assert params(CheckoutRequest(Cart([TEE, MUG]), "https://a.test/"))["currency"] == "usd"
+    assert "currency" not in params(CheckoutRequest(Cart([TEE]), "https://a.test/"))
 
 
 def test_an_embedded_checkout_returns_instead_of_redirecting() -> None:
@@ -147,6 +154,7 @@ CATALOGUE = {
     "prod_mug": CatalogPrice("price_mug", {"usd": 500, "eur": 450, "jpy": 700}),
     "mug-2026": CatalogPrice("price_mug", {"usd": 500}),
     "prod_old": CatalogPrice("price_old", {"usd": 5}, sellable=False, reason="its product is not active"),
+    "prod_gone": CatalogPrice("price_gone", {"usd": 5}, sellable=False),
 }
 
 
@@ -174,14 +182,23 @@ def test_discrepancies_come_in_the_callers_order_and_in_major_units() -> None:
         (claim(5, "prod_none"), "the catalogue does not sell it"),
         (claim(5, "prod_old"), "its product is not active"),
         (claim(5, "mug-2026", "eur"), "it has no price in eur"),
+        (claim(5, "prod_gone"), "it is not for sale"),
     ],
 )
 def test_what_is_not_for_sale_is_named_with_its_line(wrong: PriceClaim, words: str) -> None:
     """Even where the price would have matched."""
     with pytest.raises(UnknownProduct, match=words) as refused:
         verify_claims([claim(500), wrong], CATALOGUE)
-    assert [field.path for field in refused.value.fields] == ["products[1].productId"]
-    assert wrong.product_id in str(refused.value)
+    assert refused.value.fields == (FieldProblem("products[1].productId", words),)
+    assert str(refused.value) == f"Product {wrong.product_id!r} cannot be sold: {words}."
+
+
+def test_an_entry_of_the_catalogue_without_a_price_is_for_sale_in_no_currency() -> None:
+    """For sale as such, without a reason why not; asked for in dollars there is none."""
+    entry = CatalogPrice("price_mug")
+    assert (dict(entry.units), entry.sellable, entry.reason) == ({}, True, None)
+    with pytest.raises(UnknownProduct, match="it has no price in usd"):
+        verify_claims([claim(500)], {"prod_mug": entry})
 
 
 def test_confirmed_lines_carry_stripes_price() -> None:
@@ -192,13 +209,32 @@ def test_confirmed_lines_carry_stripes_price() -> None:
     assert [line.price_id for line in confirmed.lines] == [None, "price_mug"]
 
 
+def test_a_line_that_differs_is_told_and_the_others_are_not() -> None:
+    """In the cart's order, with what the catalogue charges and what was claimed."""
+    cheap, dear = (attrs.evolve(MUG, unit=Money(unit, "usd")) for unit in (1, 501))
+    _, differing = confirm(Cart([cheap, TEE, MUG, dear]), CATALOGUE)
+    assert differing == (
+        Discrepancy("prod_mug", Decimal("5.00"), Decimal("0.01")),
+        Discrepancy("prod_mug", Decimal("5.00"), Decimal("5.01")),
+    )
+
+
+def test_a_line_of_a_cart_that_is_not_for_sale_is_named_by_its_place() -> None:
+    """Counted as the client counts: from zero, lines without a product among them."""
+    with pytest.raises(UnknownProduct) as refused:
+        confirm(Cart([TEE, attrs.evolve(MUG, product_id="prod_old")]), CATALOGUE)
+    assert [field.path for field in refused.value.fields] == ["products[1].productId"]
+
+
 def test_policy_catalog_names_every_line_without_a_product() -> None:
     """And `declared` asks for none."""
     cart = Cart([TEE, MUG, TEE])
     require_product_ids(cart, "declared")
     with pytest.raises(ProductIdRequired) as refused:
         require_product_ids(cart, "catalog")
-    assert [field.path for field in refused.value.fields] == ["products[0].productId", "products[2].productId"]
+    required = "is required under the price policy of this shop"
+    assert refused.value.fields == tuple(FieldProblem(f"products[{index}].productId", required) for index in (0, 2))
+    assert str(refused.value) == "Every line must name a product that the catalogue sells (productId)."
 
 
 @given(st.lists(st.tuples(st.integers(0, 10**6), st.integers(1, 1000)), min_size=1, max_size=20))
@@ -214,3 +250,37 @@ def test_no_address_in_the_repr_of_a_request() -> None:
     shown = repr(CheckoutRequest(Cart([TEE]), "https://a.test/", None, "buyer@example.test", {"note": "private"}))
     assert "buyer@" not in shown
     assert "private" not in shown
+
+
+def test_a_confirmed_line_bears_the_catalogues_name_where_it_has_one() -> None:
+    """Whoever fulfils by name is not to be told another one."""
+    cart = Cart([Line("Grand piano", Money(500, "usd"), 1, product_id="mug")])
+    for name, expected in (("Mug", "Mug"), (None, "Grand piano"), ("", "Grand piano")):
+        confirmed, differing = confirm(cart, {"mug": CatalogPrice("price_mug", {"usd": 500}, name=name)})
+        assert (confirmed.lines[0].name, confirmed.lines[0].price_id, differing) == (expected, "price_mug", ())
+
+
+@pytest.mark.parametrize(
+    "event_type",
+    ["product.created", "product.updated", "product.deleted", "price.created", "price.updated", "price.deleted"],
+)
+def test_news_of_the_catalogue_may_change_prices(event_type: str) -> None:
+    """Unless it names what it changes, and that is nothing which costs or is sold."""
+    assert changes_prices(event_type, {})
+    assert changes_prices(event_type, {"active": False})
+    assert changes_prices(event_type, {"metadata": {}, "name": "old"})
+    assert changes_prices(event_type, {"a_field_of_next_year": 1})
+    for field in (
+        "description", "features", "images", "marketing_features", "metadata", "nickname", "package_dimensions",
+        "shippable", "statement_descriptor", "tax_behavior", "tax_code", "unit_label", "updated", "url",
+    ):  # fmt: skip
+        assert not changes_prices(event_type, {field: "old", "updated": 1}), field
+
+
+@pytest.mark.parametrize(
+    "event_type", ["checkout.session.completed", "product", "price", "products.created", "", "x.price.updated"]
+)
+def test_other_news_changes_no_price(event_type: str) -> None:
+    """Whatever it names."""
+    assert not changes_prices(event_type, {"default_price": "x"})
+    assert not changes_prices(event_type, {})

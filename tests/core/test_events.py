@@ -9,7 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from payments_core import CheckoutExpired, Money, PaymentFailed, PaymentSuccessful, Product
+from payments_core import (
+    CheckoutExpired,
+    Difference,
+    Money,
+    PaymentFailed,
+    PaymentMismatch,
+    PaymentSuccessful,
+    Product,
+)
 from payments_core.domain.events import DOMAIN_EVENTS, as_published, fact_id, isoformat_utc
 
 WHEN = datetime(2026, 11, 23, 12, 30, 0, 123456, tzinfo=UTC)
@@ -98,11 +106,26 @@ def test_a_failure_leaves_out_the_names_that_are_unknown() -> None:
 @pytest.mark.parametrize("kind", DOMAIN_EVENTS)
 def test_a_repr_shows_no_address(kind: type) -> None:
     """Events end up in logs."""
-    more = {"reason": "unknown"} if kind is PaymentFailed else {}
-    event = kind(**COMMON, **PEOPLE, **more)
+    more: dict[type, dict[str, object]] = {
+        PaymentFailed: {"reason": "unknown"},
+        PaymentMismatch: {"discrepancies": (Difference("currency", "usd", "jpy"),)},
+    }
+    event = kind(**COMMON, **PEOPLE, **more.get(kind, {}))
     assert "b@example" not in repr(event)
     with pytest.raises(attrs.exceptions.FrozenInstanceError):
         event.amount = Money(1, "usd")
+
+
+def test_the_data_of_a_mismatch() -> None:
+    """What was paid, its names, and all that differ, amounts in minor units."""
+    found = (Difference("amount_total", 5998, 100), Difference("payment_intent_id", None, "pi_1"))
+    told = as_published(PaymentMismatch(**COMMON, **PEOPLE, discrepancies=found))
+    assert told["eventType"] == "payment.mismatch"
+    assert told["data"]["discrepancies"] == [
+        {"code": "amount_total", "expected": 5998, "actual": 100},
+        {"code": "payment_intent_id", "expected": None, "actual": "pi_1"},
+    ]
+    assert {"userId", "email", "amount", "currency", "paymentIntentId", "sessionId"} <= set(told["data"])
 
 
 def test_times_are_utc_with_milliseconds() -> None:

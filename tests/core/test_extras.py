@@ -79,6 +79,18 @@ def test_a_postgresql_address_without_its_driver_says_what_to_install() -> None:
     assert "payments-core[postgres]" in last
 
 
+@pytest.mark.parametrize("facade", ["Payments", "AsyncPayments"])
+def test_a_redis_address_without_its_client_says_what_to_install(facade: str) -> None:
+    """At construction."""
+    code = f"""
+    import payments_core as p
+    p.{facade}.from_env(stripe_secret_key="sk_test_1", payments_redis_url="redis://127.0.0.1/0")
+    """
+    last = without("redis", code=code).stderr.splitlines()[-1]
+    assert "ConfigurationError: PAYMENTS_REDIS_URL needs the package redis" in last
+    assert "payments-core[redis]" in last
+
+
 @pytest.mark.parametrize("missing", ["starlette", "uvicorn", "jinja2", "aiohttp"])
 def test_the_sandbox_without_its_extra_says_what_to_install(missing: str) -> None:
     """The command names the extra in one sentence and exits with 1."""

@@ -88,6 +88,10 @@ def test_a_fraction_is_exact(number: str) -> None:
         (b'{"\\udfff":1}', "half of a surrogate pair"),
         (b"[" * (MAX_DEPTH + 1) + b"]" * (MAX_DEPTH + 1), "deeper than"),
         (b"[" * 100_000, "deeper than"),
+        (b'["]]]]",' * (MAX_DEPTH + 1) + b"1" + b"]" * (MAX_DEPTH + 1), "deeper than"),
+        (b'["\\"]]",' * (MAX_DEPTH + 1) + b"1" + b"]" * (MAX_DEPTH + 1), "deeper than"),
+        (b'"' + b'\\"[' * 50_000, "not JSON"),
+        (b'"' + b'\\"[' * 50_000 + b"\\", "not JSON"),
         (b'{"a":' * 500 + b"1" + b"}" * 500, "deeper than"),
     ],
 )
@@ -106,6 +110,9 @@ def test_what_two_parsers_could_read_differently_is_refused(raw: bytes, words: s
         (str(2**64).encode(), 2**64),
         (b"[" * MAX_DEPTH + b"]" * MAX_DEPTH, None),
         (b"null", None),
+        (b'["' + b"[{" * 100 + b'"]', ["[{" * 100]),
+        (b'["\\"' + b"[" * 100 + b'"]', ['"' + "[" * 100]),
+        (b"[" + b"[]," * 200 + b"[]]", None),
         (b"-0", 0),
     ],
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from pathlib import Path
 
 import pytest
@@ -101,24 +101,71 @@ def test_what_cannot_be_charged_is_refused(currency: str, major: str, words: str
         Money.of(Decimal(major), currency)
 
 
+def test_the_largest_amount_is_twelve_digits() -> None:
+    """999,999,999,999 minor units are taken, to either side of zero; one more is not."""
+    assert MAX_AMOUNT_MINOR == 999_999_999_999
+    for sign in (1, -1):
+        assert Money.of(Decimal("9999999999.99") * sign, "usd").minor == sign * MAX_AMOUNT_MINOR
+        assert Money.of(999_999_999_999 * sign, "jpy").minor == sign * MAX_AMOUNT_MINOR
+        with pytest.raises(InvalidAmount, match=r"^the amount is larger than Stripe accepts \(twelve digits\)$"):
+            Money.of(1_000_000_000_000 * sign, "jpy")
+
+
+@pytest.mark.parametrize(
+    ("major", "words"),
+    [
+        (Decimal("1E+39"), "larger than Stripe accepts"),
+        (Decimal("1E+40"), "larger than Stripe accepts"),
+        (Decimal("-1E+40"), "larger than Stripe accepts"),
+        (Decimal("1E-39"), "at most 2 decimal digits"),
+        (Decimal("1E-40"), "at most 2 decimal digits"),
+        (Decimal("1." + "0" * 38 + "1"), "at most 2 decimal digits"),
+        (Decimal("1." + "0" * 39 + "1"), "at most 2 decimal digits"),
+        (Decimal("1" * 40), "larger than Stripe accepts"),
+        (Decimal("1" * 41), "larger than Stripe accepts"),
+    ],
+)
+def test_numbers_beyond_any_amount_are_refused_for_what_they_are(major: Decimal, words: str) -> None:
+    """Too large, or too fine: said so also where the number is too long to be computed with."""
+    with pytest.raises(InvalidAmount, match=words):
+        Money.of(major, "usd")
+
+
+def test_trailing_zeros_change_no_amount_until_there_are_too_many_to_compute_with() -> None:
+    """Forty digits are read exactly, whatever the precision of the caller's decimal context."""
+    with localcontext() as context:
+        context.prec = 5
+        assert Money.of(Decimal("9999999999.99"), "usd").minor == MAX_AMOUNT_MINOR
+        assert Money.of(Decimal("29.99" + "0" * 36), "usd").minor == 2999
+        with pytest.raises(InvalidAmount, match="at most 2"):
+            Money.of(Decimal("29.99" + "0" * 37), "usd")
+
+
+def test_major_units_are_exact_whatever_the_precision_of_the_callers_decimal_context() -> None:
+    """A host that computes with five digits still shows every cent."""
+    with localcontext() as context:
+        context.prec = 5
+        assert str(Money(123_456_789, "usd").decimal) == "1234567.89"
+
+
 @pytest.mark.parametrize("value", [29.99, True, False, "29.99", None, 1 + 0j, b"1"])
 def test_only_exact_numbers_are_amounts(value: object) -> None:
     """A float has already lost what it stood for; strings and booleans are mistakes."""
-    with pytest.raises(InvalidAmount, match="Decimal or an int"):
+    with pytest.raises(InvalidAmount, match="^an amount is a Decimal or an int, never a float or a string$"):
         Money.of(value, "usd")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("minor", [2999.0, True, "2999", Decimal(2999), None])
 def test_minor_units_are_whole_numbers(minor: object) -> None:
-    """Nothing that merely looks whole."""
-    with pytest.raises(InvalidAmount, match="whole number"):
+    """Nothing that merely looks whole; the refusal names the type that was given."""
+    with pytest.raises(InvalidAmount, match=f"^minor units are a whole number, not {type(minor).__name__}$"):
         Money(minor, "usd")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("currency", ["us", "usdt", "USD", "u$d", "", "üsd", "us1"])
 def test_a_currency_is_three_lower_case_letters(currency: str) -> None:
     """Anything else cannot be a code."""
-    with pytest.raises(InvalidAmount, match="three lower-case letters"):
+    with pytest.raises(InvalidAmount, match="^a currency is three lower-case letters, as usd$"):
         Money(1, currency)
 
 
@@ -145,7 +192,7 @@ def test_two_currencies_never_meet() -> None:
 @pytest.mark.parametrize("quantity", [1.5, True, Decimal(2), "2"])
 def test_money_is_multiplied_by_whole_quantities(quantity: object) -> None:
     """Half a piece has no price."""
-    with pytest.raises(InvalidAmount, match="whole quantities"):
+    with pytest.raises(InvalidAmount, match="^money is multiplied by whole quantities only$"):
         Money(1, "usd") * quantity  # type: ignore[operator]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import subprocess
 import sys
@@ -44,6 +45,41 @@ def test_an_import_brings_only_what_it_needs(statement: str, absent: tuple[str, 
     program = f"import sys; {statement}; print([name for name in {absent!r} if name in sys.modules])"
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
     assert ran.stdout.strip() == "[]"
+
+
+#: What the library's own part of an import may be, in modules; their time is measured by `make bench`.
+@pytest.mark.parametrize(
+    ("statement", "framework", "at_most"),
+    [
+        ("import payments_core", "sys", 2),
+        ("import payments_fastapi", "fastapi", 1),
+        ("import payments_flask", "flask", 1),
+        ("from payments_fastapi import create_router", "fastapi", 20),
+        ("from payments_flask import create_blueprint", "flask", 20),
+    ],
+)
+def test_an_adapter_costs_little_over_its_framework(statement: str, framework: str, at_most: int) -> None:
+    """The core's flows, its settings and its models come with the first `Payments`, not with the import."""
+    counted = (
+        f"import sys, {framework}; before = set(sys.modules); {statement};"
+        "new = set(sys.modules) - before; ours = [name for name in new if name.startswith('payments_')];"
+        "heavy = {'stripe', 'sqlalchemy', 'aiokafka', 'pydantic_settings', 'msgspec', 'payments_core.app'} & new;"
+        "print(len(ours), sorted(heavy))"
+    )
+    ran = subprocess.run([sys.executable, "-c", counted], capture_output=True, text=True, check=True, timeout=60)
+    found, heavy = ran.stdout.strip().split(" ", 1)
+    assert heavy == "[]"
+    assert 0 < int(found) <= at_most
+
+
+@pytest.mark.parametrize("name", ["payments_fastapi", "payments_flask"])
+def test_an_adapters_names_are_there(name: str) -> None:
+    """Each can be imported and is listed; another is an attribute error, as in any module."""
+    adapter = importlib.import_module(name)
+    assert set(adapter.__all__) <= set(dir(adapter))
+    assert all(getattr(adapter, exported) is not None for exported in adapter.__all__)
+    with pytest.raises(AttributeError, match=f"module '{name}' has no attribute 'create_routes'"):
+        adapter.create_routes  # noqa: B018
 
 
 def test_nothing_is_read_at_import() -> None:

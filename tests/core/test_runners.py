@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import logging
 import threading
 from collections.abc import Callable
@@ -96,15 +97,78 @@ async def test_hands_work_at_once_on_a_loop_and_no_more_than_asked() -> None:
     assert sorted(done) == [1, 2, 3, 4, 5]
 
 
-def test_a_thread_works_one_after_another_whatever_the_hands() -> None:
-    """The blocking world has one hand: items are done in order."""
-    done: list[int] = []
+def test_hands_are_threads_in_the_blocking_world_and_no_more_than_asked() -> None:
+    """Four items, two hands: two are in work together, never three, the calling thread is one of them, all are done."""
+    at_work: set[int] = set()
+    most: list[int] = []
+    done: list[tuple[int, int]] = []
+    together = threading.Barrier(2)
 
     async def work(item: int) -> None:
-        done.append(item)
+        at_work.add(item)
+        most.append(len(at_work))
+        together.wait(20)
+        done.append((item, threading.get_ident()))
+        at_work.remove(item)
+        together.wait(20)
 
-    run_blocking(ThreadRunner().each([1, 2, 3], work, hands=8))
-    assert done == [1, 2, 3]
+    run_blocking(ThreadRunner().each([1, 2, 3, 4], work, hands=2))
+    assert max(most) == 2
+    assert sorted(item for item, _ in done) == [1, 2, 3, 4]
+    assert len({thread for _, thread in done}) == 2
+    assert threading.get_ident() in {thread for _, thread in done}
+
+
+def test_one_hand_is_the_calling_thread_and_keeps_the_order() -> None:
+    """What SQLite gets, and whoever asks for `hands=1`."""
+    done: list[tuple[int, int]] = []
+
+    async def work(item: int) -> None:
+        done.append((item, threading.get_ident()))
+
+    run_blocking(ThreadRunner().each([1, 2, 3], work, hands=1))
+    assert done == [(item, threading.get_ident()) for item in (1, 2, 3)]
+
+
+def test_each_thread_works_in_the_context_of_its_caller() -> None:
+    """An application context, which Flask keeps in a context variable, holds for all of them."""
+    application: contextvars.ContextVar[str] = contextvars.ContextVar("application")
+    application.set("shop")
+    seen: list[tuple[str, int]] = []
+    together = threading.Barrier(3)
+
+    async def work(item: int) -> None:
+        together.wait(20)
+        seen.append((application.get(), threading.get_ident()))
+
+    run_blocking(ThreadRunner().each([1, 2, 3], work, hands=3))
+    assert [name for name, _ in seen] == ["shop"] * 3
+    assert len({thread for _, thread in seen}) == 3
+
+
+class Stopped(BaseException):
+    """As a process is stopped in the middle of its work."""
+
+
+def test_a_hand_that_is_stopped_lets_nobody_begin_another_item() -> None:
+    """What is in work ends, what is not begun stays leased, and the caller is told by what it was stopped."""
+    begun: list[int] = []
+    together = threading.Barrier(2)
+    caller = threading.current_thread()
+    other: list[threading.Thread] = []
+
+    async def work(item: int) -> None:
+        begun.append(item)
+        if threading.current_thread() is not caller:
+            other.append(threading.current_thread())
+            together.wait(20)
+            raise Stopped
+        together.wait(20)
+        other[0].join(20)
+
+    with pytest.raises(Stopped):
+        run_blocking(ThreadRunner().each(list(range(1, 9)), work, hands=2))
+    assert sorted(begun) == [1, 2]
 
 
 @pytest.mark.parametrize("world", [run_blocking, asyncio.run])
@@ -119,8 +183,8 @@ def test_one_that_fails_does_not_keep_the_others_from_ending(world: Callable[...
         done.append(item)
 
     with pytest.raises(RuntimeError, match="two"):
-        world(crew.each([1, 2, 3], work, hands=1))
-    assert done == [1, 3]
+        world(crew.each([1, 2, 3], work, hands=2))
+    assert sorted(done) == [1, 3]
 
 
 class BusyRunner:

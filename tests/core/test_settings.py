@@ -269,6 +269,68 @@ def test_no_secret_in_a_refusal(field: str) -> None:
     assert "canary" not in f"{error}{error!r}{error.args}{error.__cause__!r}"
 
 
+@pytest.mark.parametrize("url", ["redis", "http://cache:6379", "redis://", "cache:6379", "redis:canary@cache"])
+def test_what_is_no_address_of_a_redis_is_refused(url: str) -> None:
+    """Without quoting it: it may hold a password."""
+    with pytest.raises(ConfigurationError, match="^PAYMENTS_REDIS_URL is no address of a Redis server") as refused:
+        Settings.of(**TEST, payments_redis_url=url)
+    assert is_one_sentence(str(refused.value))
+    assert "canary" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "end", [":port/0", *(f"?socket_timeout={one}" for one in ("x", "0", "-1", "nan", "inf", "61"))]
+)
+@pytest.mark.parametrize("build", [Payments, AsyncPayments])
+def test_an_address_that_redis_cannot_read_stops_the_start(build: Any, end: str) -> None:
+    """Not the first request; so does a time to wait for it that is none."""
+    io = "blocking" if build is Payments else "async"
+    settings = Settings.of(**TEST, payments_redis_url=f"redis://cache{end}")
+    with pytest.raises(ConfigurationError, match="^PAYMENTS_REDIS_URL cannot be read"):
+        build(settings, store=MemoryStore(io=io), gateway=MemoryGateway(io=io))
+
+
+def test_a_stale_price_needs_a_remembered_one() -> None:
+    """Asking for one without the other is a mistake that would show in an outage only."""
+    with pytest.raises(ConfigurationError, match=r"PAYMENTS_PRICE_STALE_S is set, and PAYMENTS_PRICE_CACHE_S is 0"):
+        Settings.of(**TEST, payments_price_cache_s=0, payments_price_stale_s=60)
+    with pytest.raises(ConfigurationError, match="^PAYMENTS_PRICE_CACHE_S cannot be used"):
+        Settings.of(**TEST, payments_price_cache_s=-1)
+    settings = Settings.of(**TEST)
+    assert (settings.payments_price_cache_s, settings.payments_price_stale_s) == (60, 0)
+
+
+@pytest.mark.parametrize(
+    ("text", "rate"),
+    [("60/minute", (60, 60)), (" 1/SECOND ", (1, 1)), ("5/hour", (5, 3600)), ("9/day", (9, 86_400)), ("off", None)],
+)
+def test_a_limit_is_a_number_and_a_span(text: str, rate: tuple[int, int] | None) -> None:
+    """Or off."""
+    assert Settings.of(**TEST, payments_limit_prices_per_address=text).limit("prices_per_address") == rate
+    assert Settings.of(**TEST, payments_limit_prices_per_user=text).limit("prices_per_user") == rate
+
+
+@pytest.mark.parametrize(
+    "text", ["0/minute", "-1/minute", "60", "60/week", "1.5/hour", "x", "60 per minute", "10000000/day"]
+)
+def test_what_is_no_limit_stops_the_start(text: str) -> None:
+    """A limit that was misspelt would be none."""
+    with pytest.raises(ConfigurationError, match="^PAYMENTS_LIMIT_PRICES_PER_USER is no rate") as refused:
+        Settings.of(**TEST, payments_limit_prices_per_user=text)
+    assert is_one_sentence(str(refused.value))
+
+
+def test_limits_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a rate, blank for the default, off for none."""
+    monkeypatch.setenv("PAYMENTS_LIMIT_CHECKOUTS_PER_USER", "7/hour")
+    monkeypatch.setenv("PAYMENTS_LIMIT_CHECKOUTS_PER_ADDRESS", "")
+    monkeypatch.setenv("PAYMENTS_LIMIT_DECLINES_PER_USER", "off")
+    settings = Settings.from_env(**TEST, payments_price_policy="catalog")
+    assert settings.limit("checkouts_per_user") == (7, 3600)
+    assert settings.limit("checkouts_per_address") == (60, 60)
+    assert settings.limit("declines_per_user") is None
+
+
 def test_settings_cannot_be_changed() -> None:
     """A deployment's configuration is what it started with."""
     with pytest.raises(ValueError, match="frozen"):

@@ -5,13 +5,10 @@ from __future__ import annotations
 import ast
 import hashlib
 import hmac
-import random
 import re
-import time
 from pathlib import Path
 
 import pytest
-import stripe
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -59,6 +56,7 @@ def test_the_reference_vector() -> None:
         f"t={NOW},v0=x,v1={GOOD},v2=new,scheme",
         f"t={NOW},v1=,v1={GOOD}",
         f"t={NOW}," + f"v1={'0' * 64}," * 15 + f"v1={GOOD}",
+        f"t={NOW},v1={GOOD},".ljust(4096, "x"),
     ],
 )
 def test_what_stripe_sends_is_accepted(header: str) -> None:
@@ -66,61 +64,74 @@ def test_what_stripe_sends_is_accepted(header: str) -> None:
     assert accepts(header)
 
 
+NO_HEADER = "there is no Stripe-Signature header"
+NO_TIMESTAMP = "the header has no timestamp"
+NO_VALUE = "a part of the header has no value"
+NOT_ASCII = "the header is not ASCII"
+TWO_TIMESTAMPS = "the header has two timestamps"
+NO_V1 = "the header has no v1 signature"
+NOT_OURS = "no secret of ours made any of its signatures"
+TOO_MANY = "the header has too many signatures"
+TOO_LONG = "the header is too long"
+
+
 @pytest.mark.parametrize(
     ("header", "cause"),
     [
-        (None, "there is no"),
-        ("", "there is no"),
-        (" ", "no timestamp"),
-        ("t", "no value"),
-        ("=", "no timestamp"),
-        (",,,,", "no timestamp"),
-        (GOOD, "no timestamp"),
-        (f"v1={GOOD}", "no timestamp"),
-        (f"t=,v1={GOOD}", "no timestamp"),
-        (f"t=abc,v1={GOOD}", "no timestamp"),
-        (f"t=+{NOW},v1={GOOD}", "no timestamp"),
-        (f"t=-{NOW},v1={GOOD}", "no timestamp"),
-        (f"t={NOW}.0,v1={GOOD}", "no timestamp"),
-        (f"t= {NOW},v1={GOOD}", "no timestamp"),
-        (f"t={NOW}\n,v1={GOOD}", "no timestamp"),
-        ("t=１６１４２６５３３０,v1=" + GOOD, "not ASCII"),
-        (f"t={'9' * 13},v1={GOOD}", "no timestamp"),
-        (f"T={NOW},v1={GOOD}", "no timestamp"),
-        (f"t={NOW},t={NOW},v1={GOOD}", "two timestamps"),
-        (f"t=1,t={NOW},v1={GOOD}", "two timestamps"),
-        (f"t={NOW}", "no v1"),
-        (f"t={NOW},v0={GOOD}", "no v1"),
-        (f"t={NOW},V1={GOOD}", "no v1"),
-        (f"t={NOW}, v1={GOOD}", "no v1"),
-        (f"t={NOW};v1={GOOD}", "no timestamp"),
-        (f"t={NOW},v1={GOOD.upper()}", "no secret of ours"),
-        (f"t={NOW},v1={GOOD[:-1]}", "no secret of ours"),
-        (f"t={NOW},v1={GOOD}0", "no secret of ours"),
-        (f"t={NOW},v1= {GOOD}", "no secret of ours"),
-        (f"t={NOW},v1={GOOD}\n", "no secret of ours"),
-        (f"t={NOW},v1={'0' * 64}", "no secret of ours"),
-        (f"t={NOW},v1=", "no secret of ours"),
-        (f"t={NOW},v1={GOOD},v1", "no value"),
-        (f"t,t={NOW},v1={GOOD}", "no value"),
-        (f"t={NOW},v1={GOOD}=", "no secret of ours"),
-        (f"t={NOW},v1=\u00e9{GOOD[1:]}", "not ASCII"),
-        (f"t={NOW},v1={GOOD},v0=\u00e9", "not ASCII"),
-        (f"t={NOW},v1=\ud800", "not ASCII"),
-        (f"t={NOW},v1=\x00", "no secret of ours"),
-        (f"t={NOW - 1},v1={GOOD}", "no secret of ours"),
-        (f"t=0{NOW},v1={GOOD}", "no secret of ours"),
-        (f"t={NOW},v1={digest(secret=OTHER)}", "no secret of ours"),
-        (f"t={NOW},v1={digest(b'')}", "no secret of ours"),
-        (f"t={NOW}," + f"v1={'0' * 64}," * 16 + f"v1={GOOD}", "too many signatures"),
-        (f"t={NOW},v1={GOOD}," + "x" * 4096, "too long"),
-        (f"t={NOW}," + "v1=" + GOOD + ",v1=" * 200_000, "too long"),
+        (None, NO_HEADER),
+        ("", NO_HEADER),
+        (" ", NO_TIMESTAMP),
+        ("t", NO_VALUE),
+        ("=", NO_TIMESTAMP),
+        (",,,,", NO_TIMESTAMP),
+        (GOOD, NO_TIMESTAMP),
+        (f"v1={GOOD}", NO_TIMESTAMP),
+        (f"t=,v1={GOOD}", NO_TIMESTAMP),
+        (f"t=abc,v1={GOOD}", NO_TIMESTAMP),
+        (f"t=+{NOW},v1={GOOD}", NO_TIMESTAMP),
+        (f"t=-{NOW},v1={GOOD}", NO_TIMESTAMP),
+        (f"t={NOW}.0,v1={GOOD}", NO_TIMESTAMP),
+        (f"t= {NOW},v1={GOOD}", NO_TIMESTAMP),
+        (f"t={NOW}\n,v1={GOOD}", NO_TIMESTAMP),
+        ("t=１６１４２６５３３０,v1=" + GOOD, NOT_ASCII),
+        (f"t={'9' * 13},v1={GOOD}", NO_TIMESTAMP),
+        (f"T={NOW},v1={GOOD}", NO_TIMESTAMP),
+        (f"t={NOW},t={NOW},v1={GOOD}", TWO_TIMESTAMPS),
+        (f"t=1,t={NOW},v1={GOOD}", TWO_TIMESTAMPS),
+        (f"t={NOW}", NO_V1),
+        (f"t={NOW},v0={GOOD}", NO_V1),
+        (f"t={NOW},V1={GOOD}", NO_V1),
+        (f"t={NOW}, v1={GOOD}", NO_V1),
+        (f"t={NOW};v1={GOOD}", NO_TIMESTAMP),
+        (f"t={NOW},v1={GOOD.upper()}", NOT_OURS),
+        (f"t={NOW},v1={GOOD[:-1]}", NOT_OURS),
+        (f"t={NOW},v1={GOOD}0", NOT_OURS),
+        (f"t={NOW},v1= {GOOD}", NOT_OURS),
+        (f"t={NOW},v1={GOOD}\n", NOT_OURS),
+        (f"t={NOW},v1={'0' * 64}", NOT_OURS),
+        (f"t={NOW},v1=", NOT_OURS),
+        (f"t={NOW},v1={GOOD},v1", NO_VALUE),
+        (f"t,t={NOW},v1={GOOD}", NO_VALUE),
+        (f"t={NOW},v1={GOOD}=", NOT_OURS),
+        (f"t={NOW},v1=\u00e9{GOOD[1:]}", NOT_ASCII),
+        (f"t={NOW},v1={GOOD},v0=\u00e9", NOT_ASCII),
+        (f"t={NOW},v1=\ud800", NOT_ASCII),
+        (f"t={NOW},v1=\x00", NOT_OURS),
+        (f"t={NOW - 1},v1={GOOD}", NOT_OURS),
+        (f"t=0{NOW},v1={GOOD}", NOT_OURS),
+        (f"t={NOW},v1={digest(secret=OTHER)}", NOT_OURS),
+        (f"t={NOW},v1={digest(b'')}", NOT_OURS),
+        (f"t={NOW}," + f"v1={'0' * 64}," * 16 + f"v1={GOOD}", TOO_MANY),
+        (f"t={NOW},v1={GOOD}," + "x" * 4096, TOO_LONG),
+        (f"t={NOW},v1={GOOD},".ljust(4097, "x"), TOO_LONG),
+        (f"t={NOW}," + "v1=" + GOOD + ",v1=" * 200_000, TOO_LONG),
     ],
 )
 def test_what_stripe_would_not_send_is_refused(header: str | None, cause: str) -> None:
-    """Every way a header can be wrong is InvalidSignature, and nothing else is ever raised."""
-    with pytest.raises(InvalidSignature, match=cause):
+    """Every way a header can be wrong is InvalidSignature, with its cause for the log; nothing else is ever raised."""
+    with pytest.raises(InvalidSignature) as refused:
         check_signature(BODY, header, [SECRET], now_s=NOW)
+    assert refused.value.cause == cause
 
 
 @pytest.mark.parametrize(
@@ -131,6 +142,22 @@ def test_the_window_has_two_sides(age_s: int, accepted: bool) -> None:
     """Five minutes old is the limit, and so is five minutes in the future."""
     signed_at = NOW - age_s
     assert accepts(sign(BODY, SECRET, timestamp_s=signed_at)) is accepted
+
+
+@pytest.mark.parametrize(
+    ("age_s", "tolerance_s", "cause"),
+    [
+        (301, 300, "it is 301 s old, more than 300"),
+        (61, 60, "it is 61 s old, more than 60"),
+        (-301, 300, "it is 301 s in the future, more than 300; check the clock"),
+        (-61, 60, "it is 61 s in the future, more than 60; check the clock"),
+    ],
+)
+def test_the_log_is_told_by_how_much(age_s: int, tolerance_s: int, cause: str) -> None:
+    """An operator sees at once whether a clock is wrong or a delivery was late."""
+    with pytest.raises(InvalidSignature) as refused:
+        check_signature(BODY, sign(BODY, SECRET, timestamp_s=NOW - age_s), [SECRET], now_s=NOW, tolerance_s=tolerance_s)
+    assert refused.value.cause == cause
 
 
 def test_age_is_judged_after_the_signature() -> None:
@@ -159,6 +186,18 @@ def test_a_blank_secret_verifies_nothing(secret: str) -> None:
     """A forger knows the empty key too."""
     assert not accepts(sign(BODY, secret, timestamp_s=NOW), secrets=(secret,))
     assert not accepts(sign(BODY, SECRET, timestamp_s=NOW), secrets=())
+
+
+def test_a_blank_secret_hides_none_that_follows_it() -> None:
+    """It is passed over, and the next one is tried."""
+    assert check_signature(BODY, sign(BODY, SECRET, timestamp_s=NOW), ["", OTHER, SECRET], now_s=NOW) == 2
+
+
+def test_the_first_secret_that_fits_is_the_one_told() -> None:
+    """Also when both signed: the index says which secret is still in use."""
+    header = f"t={NOW},v1={digest(secret=OTHER)},v1={GOOD}"
+    assert check_signature(BODY, header, [SECRET, OTHER], now_s=NOW) == 0
+    assert check_signature(BODY, header, [OTHER, SECRET], now_s=NOW) == 0
 
 
 @pytest.mark.parametrize("body", [b"", b"\xff\xfe\x00", b"x" * 300_000, "é".encode("latin-1")])
@@ -193,52 +232,6 @@ def test_the_refusal_says_nothing_of_the_signature() -> None:
         assert "a" * 64 not in shown
         assert "evt_test" not in shown
     assert len(details) == 1
-
-
-def sdk_accepts(header: str, now_s: int) -> bool:
-    """The SDK's verdict by its own clock; whatever it raises is a refusal."""
-    try:
-        return bool(stripe.WebhookSignature.verify_header(BODY.decode(), header, SECRET, tolerance=300))
-    except Exception:  # noqa: BLE001 - it raises TypeError and ValueError too
-        return False
-
-
-def mutated(dice: random.Random, now_s: int) -> str:
-    """A header close to a good one."""
-    stamp = now_s - dice.choice([0, 0, 0, 0, 5, 200, 400, 10**6, -100, -1000])
-    good = digest(timestamp=stamp)
-    parts = [f"t={stamp}", f"v1={good}"]
-    extra = [
-        f"v1={'0' * 64}", f"v1={good.upper()}", f"v0={good}", f"t={stamp}", f"t={now_s}", "v1=", "v1", "t", "", "v1=é",
-        f" v1={good}", f"v1 ={good}", f"v1=={good}", f"v1={good} ", f"v1={digest(secret=OTHER, timestamp=stamp)}",
-    ]  # fmt: skip
-    parts += dice.sample(extra, dice.choice([0, 0, 1, 2, 3]))
-    if dice.random() < 0.3:
-        parts.remove(dice.choice(parts))
-    if dice.random() < 0.5:
-        dice.shuffle(parts)
-    header = ",".join(parts)
-    for _ in range(dice.choice([0, 0, 0, 1, 2])):
-        place = dice.randrange(len(header) + 1)
-        with_more = dice.choice(["", "0", "a", ",", "=", " ", "t", "é", "\x00", "１"])
-        header = header[:place] + with_more + header[place + dice.randrange(2) :]
-    return header
-
-
-def test_never_more_permissive_than_stripes_own_verifier() -> None:
-    """Over thousands of mutated headers, whatever is accepted here the SDK accepts too."""
-    dice = random.Random(20261123)  # noqa: S311 - repeatable on purpose
-    accepted = refused_here_only = 0
-    for _ in range(5000):
-        now_s = int(time.time())
-        header = mutated(dice, now_s)
-        theirs = sdk_accepts(header, now_s)
-        ours = accepts(header, now_s=now_s)
-        assert theirs or not ours, header
-        accepted += ours
-        refused_here_only += theirs and not ours
-    assert accepted > 500
-    assert refused_here_only > 0
 
 
 def test_digests_are_compared_in_constant_time_only() -> None:

@@ -6,16 +6,17 @@ import json
 import re
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
 import click
 import pytest
 
-from payments_core import Money, PaymentFailed, errors
+from payments_core import Difference, Money, PaymentFailed, PaymentMismatch, errors
 from payments_core.adapters.sql.tables import metadata
 from payments_core.cli import COMMANDS, _load
 from payments_core.domain.events import DOMAIN_EVENTS, as_published
-from payments_core.domain.payment import STEPS, Finding, PaymentState, Step
+from payments_core.domain.payment import STEPS, WITH_MONEY, Finding, PaymentState, Step
 from payments_core.http.routes import ROUTES
 from payments_core.sandbox.cards import grouped
 from payments_core.sandbox.known_cards import TEST_CARDS
@@ -161,10 +162,18 @@ def test_every_domain_event_is_described() -> None:
     }
     assert sorted(examples) == sorted(event.type for event in DOMAIN_EVENTS)
     for kind in DOMAIN_EVENTS:
-        more = {"reason": "generic_decline"} if kind is PaymentFailed else {}
+        more: dict[type, dict[str, Any]] = {
+            PaymentFailed: {"reason": "generic_decline"},
+            PaymentMismatch: {"discrepancies": (Difference("amount_total", 1, 2),)},
+        }
         names = {"payment_intent_id": "pi_1", "session_id": "cs_1"}
         event = kind(
-            event_id="e", payment_id="p", occurred_at=datetime.now(UTC), amount=Money(1, "usd"), **names, **more
+            event_id="e",
+            payment_id="p",
+            occurred_at=datetime.now(UTC),
+            amount=Money(1, "usd"),
+            **names,
+            **more.get(kind, {}),
         )
         published = as_published(event)
         assert list(examples[kind.type]) == list(published)
@@ -184,12 +193,20 @@ def test_every_table_and_column_is_described() -> None:
 def test_the_table_of_states_is_the_state_machine() -> None:
     """The page has each state and as many non-empty cells as the machine has steps."""
     table = section(DOCS / "explanation/identity.md", "States")
-    lines = [line for line in table.splitlines() if line.startswith("| `") and line.count("|") == 6]
+    lines = [line for line in table.splitlines() if line.startswith("| `") and line.count("|") == 9]
     found = {
         (PaymentState(re.findall(r"`(\w+)`", line)[0]), finding): cell.strip()
         for line in lines
         for finding, cell in zip(
-            (Finding.PAID, Finding.PROMISED, Finding.DECLINED, Finding.LAPSED),
+            (
+                Finding.PAID,
+                Finding.MISMATCHED,
+                Finding.PROMISED,
+                Finding.DECLINED,
+                Finding.LAPSED,
+                Finding.RELEASED,
+                Finding.REJECTED,
+            ),
             line.strip("|").split("|")[1:],
             strict=True,
         )
@@ -199,7 +216,7 @@ def test_the_table_of_states_is_the_state_machine() -> None:
 
 
 def _shown(state: PaymentState, step: Step) -> str:
-    if state is PaymentState.SETTLED:
+    if step.state is state in WITH_MONEY:
         return "recorded, not told"
     return f"`{step.state.value}`, told" if step.published else f"`{step.state.value}`"
 
@@ -220,3 +237,11 @@ def test_decisions_name_what_enforces_them() -> None:
         assert [heading for heading in headings if heading in wanted] == wanted
         for path in re.findall(r"`(tests/[\w/.]+)`", prose(page)):
             assert (ROOT / path).exists(), f"{page.name} names {path}"
+
+
+def test_the_files_of_a_webhook_s_life_are_there() -> None:
+    """A newcomer who follows an event through the code is sent to no empty room."""
+    page = (DOCS / "explanation/webhook.md").read_text("utf-8")
+    named = re.findall(r"`((?:domain|services|adapters)/[a-z_/]+\.py)`", page)
+    assert len(named) >= 10
+    assert [name for name in named if not (ROOT / "src/payments_core" / name).is_file()] == []

@@ -47,6 +47,11 @@ class Demo:
         """The published events about one session."""
         return [event for event in self.activity()["events"] if event["data"]["sessionId"] == session_id]
 
+    def child(self, command: str) -> int:
+        """The process that the demo started with this in its command line."""
+        line = ["pgrep", "-P", str(self.process.pid), "-f", command]
+        return int(subprocess.run(line, capture_output=True, text=True, check=True).stdout.split()[0])
+
 
 def free_port() -> int:
     """A port that nobody uses at the moment."""

@@ -103,6 +103,27 @@ def test_a_buyer_who_cancels_finds_the_cart_as_it_was(page: Page, demo: Demo) ->
     expect(page.get_by_role("listitem").filter(has_text="Premium T-Shirt")).to_be_visible()
 
 
+def test_a_double_click_and_the_back_button_lead_to_one_payment_page(page: Page, demo: Demo) -> None:
+    """Whether the browser sends the form once or twice, and when it is sent again later."""
+    page.goto(demo.url)
+    page.get_by_role("button", name="Add to cart Enamel Mug").click()
+    page.get_by_role("button", name="Pay $14.50").dblclick()
+    number, onward = (
+        page.locator('input[autocomplete="cc-number"]'),
+        page.get_by_role("button", name="Go on to payment"),
+    )
+    expect(number.or_(onward)).to_be_visible()
+    if onward.is_visible():
+        fits(page)
+        onward.click()
+        expect(number).to_be_visible()
+    opened = page.url
+    while not page.url.endswith("/cart"):
+        page.go_back()
+    page.get_by_role("button", name="Pay $14.50").click()
+    expect(page).to_have_url(opened)
+
+
 def test_the_activity_panel_is_live(browser: Browser, demo: Demo) -> None:
     """A panel that is open shows a payment made elsewhere without being loaded again."""
     context = browser.new_context()

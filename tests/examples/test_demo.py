@@ -46,10 +46,7 @@ def test_ctrl_c_in_a_terminal_ends_everything(tmp_path: Path) -> None:
 def test_a_dead_sandbox_ends_the_demo(tmp_path: Path) -> None:
     """When a part ends by itself the demo says which one, and ends too."""
     with running(tmp_path) as demo:
-        listed = subprocess.run(
-            ["pgrep", "-P", str(demo.process.pid), "-f", "payments sandbox"], capture_output=True, text=True, check=True
-        )
-        os.kill(int(listed.stdout.split()[0]), signal.SIGKILL)
+        os.kill(demo.child("payments sandbox"), signal.SIGKILL)
         assert until(lambda: demo.process.poll() is not None)
         assert demo.process.returncode == 1
         assert "the Stripe sandbox ended by itself" in demo.output.read_text()

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import signal
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from uuid import uuid4
 
 import httpx2
 
@@ -126,3 +131,50 @@ def test_every_log_line_is_json_without_personal_data(demo: Demo) -> None:
     printed = demo.output.read_text()
     for secret in ("customer@example.com", WEBHOOK_SECRET, "sk_test_", "4242424242424242"):
         assert secret not in printed.replace(json.dumps("4242 4242 4242 4242"), "")
+
+
+def paying(demo: Demo, order: str, *, cart: str = "mug:1") -> httpx2.Response:
+    """Send the cart's form."""
+    return httpx2.post(f"{demo.url}/checkout", data={"order": order}, headers={"Cookie": f"cart={cart}"}, timeout=30)
+
+
+def test_a_cart_that_is_sent_again_leads_to_the_same_payment_page(demo: Demo) -> None:
+    """The back button, a timeout and a second try; a cart that is shown anew is another order."""
+    with httpx2.Client(base_url=demo.url, headers={"Cookie": "cart=mug:1"}, timeout=30) as browser:
+        first, second = (order_in(browser.get("/cart").text) for _ in range(2))
+    assert paying(demo, first).headers["location"] == paying(demo, first).headers["location"]
+    assert paying(demo, first).headers["location"] != paying(demo, second).headers["location"]
+    assert paying(demo, "", cart="mug:1").headers["location"] != paying(demo, "no name").headers["location"]
+
+
+def test_a_cart_that_was_changed_in_another_window_is_shown_before_it_is_paid(demo: Demo) -> None:
+    """What is in it now was not what the button said."""
+    order = uuid4().hex
+    assert paying(demo, order).status_code == 303
+    changed = paying(demo, order, cart="mug:2")
+    assert (changed.status_code, changed.headers["location"]) == (303, "/cart")
+
+
+def test_a_second_click_waits_for_the_first(demo: Demo) -> None:
+    """While Stripe has not answered one of them, the other gets a page that goes on to the same payment page."""
+    order = uuid4().hex
+    sandbox = demo.child("payments sandbox")
+    os.kill(sandbox, signal.SIGSTOP)
+    try:
+        with ThreadPoolExecutor(2) as threads:
+            clicks = [threads.submit(paying, demo, order) for _ in range(2)]
+            answered = next(as_completed(clicks)).result()
+            os.kill(sandbox, signal.SIGCONT)
+            hosted = {click.result().headers.get("location") for click in clicks} - {None}
+    finally:
+        os.kill(sandbox, signal.SIGCONT)
+    assert answered.status_code == 409
+    assert "Your payment page is being opened" in answered.text
+    assert {paying(demo, order_in(answered.text)).headers["location"]} == hosted
+
+
+def order_in(page: str) -> str:
+    """The order's name in the form of a page."""
+    found = re.search(r'name="order" value="(\w+)"', page)
+    assert found is not None
+    return found[1]

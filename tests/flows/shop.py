@@ -25,7 +25,7 @@ from payments_core.domain.delivery import InboxState
 from payments_core.domain.payment import Payment
 from payments_core.domain.signature import sign
 from payments_core.drive import run_blocking
-from payments_core.ports import Io
+from payments_core.ports import Io, Meter
 
 T = TypeVar("T")
 Document = dict[str, Any]
@@ -60,16 +60,18 @@ class Row:
 class Shop:
     """One deployment in one world over one kind of store."""
 
-    def __init__(self, io: Io, database: Path | None, **settings: object) -> None:
+    def __init__(self, io: Io, database: Path | None, *, meter: Meter | None = None, **settings: object) -> None:
         self.io: Io = io
         self.database = database
         self.clock = Clock()
-        self.gateway = MemoryGateway(io=io)
+        self.gateway = MemoryGateway(io=io, clock=self.clock)
         self.store = self._new_store()
         self.loop = asyncio.Runner() if io == "async" else None
         values = {"stripe_secret_key": "sk_test_123", "stripe_webhook_secret": SECRET, **settings}
         build = Payments if io == "blocking" else AsyncPayments
-        self.payments = build(Settings.of(**values), store=self.store, gateway=self.gateway, clock=self.clock)
+        self.payments = build(
+            Settings.of(**values), store=self.store, gateway=self.gateway, clock=self.clock, meter=meter
+        )
         core = self.payments.core
         # The jitter is always half of its ceiling.
         self.payments.core = attrs.evolve(core, processing=attrs.evolve(core.processing, random=lambda: 0.5))
@@ -108,12 +110,12 @@ class Shop:
         self.payments.on(event)(tell if self.io == "blocking" else tell_async)
         return seen
 
-    def checkout(self, *, user_id: str | None = None, **changes: object) -> CheckoutSession:
+    def checkout(self, *, user_id: str | None = None, key: str | None = None, **changes: object) -> CheckoutSession:
         """Open the checkout of two shirts at 29.99."""
         cart = Cart([Line("Premium T-Shirt", Money(2999, "usd"), 2)])
         given = {"cart": cart, "success_url": "https://shop.test/ok", "cancel_url": "https://shop.test/cart"}
         request = CheckoutRequest(**{**given, **changes})  # type: ignore[arg-type]
-        return self.run(self.payments.core.create_checkout_session(request, user_id))
+        return self.run(self.payments.core.create_checkout_session(request, user_id, key))
 
     def status(self, session_id: str) -> Any:
         """What the success page sees, with the runner at work behind it."""

@@ -18,7 +18,7 @@ from payments_core import (
 from payments_core.domain.payment import PaymentState
 from payments_core.errors import ProductIdRequired, RedirectNotAllowed, UnknownProduct
 from tests.flows.conftest import Open
-from tests.flows.shop import Shop, declined
+from tests.flows.shop import Shop, declined, own_session
 
 MUG = {"id": "prod_mug", "active": True, "name": "Mug", "default_price": "price_mug"}
 PRICE = {
@@ -82,6 +82,68 @@ def test_a_confirmed_line_is_charged_by_stripes_own_price(stocked: Shop) -> None
     assert payment.cart.lines[0].price_id == "price_mug"
 
 
+def test_a_confirmed_line_bears_the_catalogues_name(stocked: Shop) -> None:
+    """Who fulfils by name must not be sent a dear thing under the id and at the price of a cheap one."""
+    cart = Cart([Line("Grand piano", Money(500, "usd"), 2, product_id="prod_mug")])
+    opened = stocked.checkout(cart=cart)
+    stocked.hear("checkout.session.completed", own_session(stocked, opened, amount_subtotal=1000, amount_total=1000))
+    (event,) = stocked.published("payment.successful")
+    assert event["data"]["products"] == [{"name": "Mug", "quantity": 2, "price": 500}]
+
+
+def test_a_price_with_several_currencies_is_charged_in_the_agreed_one(stocked: Shop) -> None:
+    """The session is opened in it, at its amount."""
+    opened = stocked.checkout(cart=mugs(450, currency="eur"))
+    assert stocked.gateway.sent[0].params["currency"] == "eur"
+    session = stocked.run(stocked.gateway.session(opened.session_id))
+    assert (session.amount_subtotal, session.currency) == (900, "eur")
+
+
+def test_a_price_archived_since_it_was_remembered_is_found_out(stocked: Shop) -> None:
+    """Stripe refuses the old price: the answer is the new one, and what was remembered is forgotten."""
+    stocked.checkout(cart=mugs())
+    stocked.gateway.put_price({**PRICE, "active": False})
+    stocked.gateway.put_price({**PRICE, "id": "price_new", "unit_amount": 700, "lookup_key": None})
+    stocked.gateway.put_product({**MUG, "default_price": "price_new"})
+    with pytest.raises(PriceVerificationError) as refused:
+        stocked.checkout(cart=mugs())
+    assert [str(one.expected_price) for one in refused.value.discrepancies] == ["7.00"]
+    stocked.checkout(cart=mugs(700))
+    assert stocked.gateway.sent[-1].params["line_items"] == [{"price": "price_new", "quantity": 2}]
+
+
+def test_a_product_archived_since_it_was_remembered_is_found_out(stocked: Shop) -> None:
+    """Not a puzzle about a refused field, but what is the matter."""
+    stocked.checkout(cart=mugs())
+    stocked.gateway.put_price({**PRICE, "active": False})
+    with pytest.raises(UnknownProduct, match="its price is not active"):
+        stocked.checkout(cart=mugs())
+
+
+def test_a_session_at_another_amount_than_agreed_is_not_handed_out(stocked: Shop) -> None:
+    """A price's amount in another currency may be changed at Stripe at any time, also after it was remembered."""
+    stocked.checkout(cart=mugs(450, currency="eur"))
+    stocked.gateway.put_price({**PRICE, "currency_options": {"eur": {"unit_amount": 490}}})
+    with pytest.raises(PriceVerificationError) as refused:
+        stocked.checkout(cart=mugs(450, currency="eur"))
+    assert [str(one.expected_price) for one in refused.value.discrepancies] == ["4.90"]
+    assert stocked.checkout(cart=mugs(490, currency="eur")).url is not None
+
+
+@pytest.mark.parametrize("named", [{"key": "order-1"}, {"user_id": "u"}])
+def test_the_same_holds_for_what_is_opened_once(stocked: Shop, named: dict[str, str]) -> None:
+    """Under a key or as a user's cart: the refusal is explained, and no session at another amount is handed out."""
+    stocked.checkout(cart=mugs())
+    stocked.gateway.put_price({**PRICE, "active": False})
+    with pytest.raises(UnknownProduct, match="its price is not active"):
+        stocked.checkout(cart=mugs(), **named)
+    stocked.gateway.put_price(PRICE)
+    stocked.checkout(cart=mugs(450, currency="eur"))
+    stocked.gateway.put_price({**PRICE, "currency_options": {"eur": {"unit_amount": 490}}})
+    with pytest.raises(PriceVerificationError):
+        stocked.checkout(cart=mugs(450, currency="eur"), **named)
+
+
 @pytest.mark.parametrize("name", ["prod_mug", "price_mug", "mug-2026"])
 def test_a_wrong_price_is_refused_by_whatever_name(stocked: Shop, name: str) -> None:
     """Product id, price id or lookup key: nothing is written, nothing sent."""
@@ -120,7 +182,8 @@ def test_prices_can_be_asked_without_a_checkout(stocked: Shop) -> None:
     (found,) = stocked.run(verify([right, wrong]))
     assert isinstance(found, Discrepancy)
     assert found.product_id == "mug-2026"
-    assert stocked.gateway.asked("catalogue")[-1] == ("prod_mug", "mug-2026")
+    # What is remembered is not asked for again.
+    assert stocked.gateway.asked("catalogue") == [("prod_mug",), ("mug-2026",)]
 
 
 def test_policy_catalog_needs_a_product_on_every_line(open_shop: Open) -> None:

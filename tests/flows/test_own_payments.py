@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from payments_core import CheckoutExpired, PaymentFailed, PaymentSuccessful
+from typing import Any
+
+from payments_core import Cart, CheckoutExpired, Line, Money, PaymentFailed, PaymentSuccessful
 from payments_core.domain.delivery import InboxState
 from payments_core.domain.payment import PaymentState
 from tests.flows.shop import BUYER, Shop, declined, intent, own_intent, own_session
@@ -13,6 +15,14 @@ LATER_FAILED = "checkout.session.async_payment_failed"
 LAPSED = "checkout.session.expired"
 INTENT_PAID = "payment_intent.succeeded"
 INTENT_FAILED = "payment_intent.payment_failed"
+
+FREE = Cart([Line("Sample", Money(0, "usd"), 1)])
+NOTHING_DUE: dict[str, Any] = {
+    "payment_status": "no_payment_required",
+    "amount_subtotal": 0,
+    "amount_total": 0,
+    "payment_intent": None,
+}
 
 
 def test_a_completed_paid_session_settles_the_payment(shop: Shop) -> None:
@@ -48,14 +58,21 @@ def test_the_snapshot_of_a_paid_session_made_here_is_not_refetched(shop: Shop) -
 
 def test_a_total_of_zero_settles_without_an_intent(shop: Shop) -> None:
     """`no_payment_required`: amount 0, no intent, and the session's id is the key of its events."""
-    opened = shop.checkout()
-    free = own_session(shop, opened, payment_status="no_payment_required", amount_total=0, payment_intent=None)
-    shop.hear(DONE, free)
+    opened = shop.checkout(cart=FREE)
+    shop.hear(DONE, own_session(shop, opened, **NOTHING_DUE))
     (event,) = shop.published("payment.successful")
     assert (event["data"]["amount"], event["data"]["paymentIntentId"]) == (0, None)
     assert shop.keys() == [opened.session_id]
     assert shop.gateway.asked("intent") == []
     assert shop.status(opened.session_id).payment_status == "no_payment_required"
+
+
+def test_a_session_with_nothing_to_pay_that_runs_out_is_no_success(shop: Shop) -> None:
+    """It says `no_payment_required` from its beginning to its end; whoever never completed it has ordered nothing."""
+    opened = shop.checkout(cart=FREE)
+    shop.hear(LAPSED, own_session(shop, opened, **NOTHING_DUE, status="expired"))
+    assert [event["eventType"] for event in shop.published()] == ["checkout.expired"]
+    assert shop.only_payment().state is PaymentState.EXPIRED
 
 
 def test_an_unpaid_completed_session_is_processing(shop: Shop) -> None:
@@ -224,7 +241,7 @@ def test_an_intent_never_settles_its_session_before_the_minute_is_over(shop: Sho
 def test_an_intent_whose_session_is_already_paid_settles_by_the_session(shop: Shop) -> None:
     """The wake-up finds the session complete at Stripe, and tells what the session says."""
     opened = shop.checkout()
-    paid_intent = own_intent(shop, opened, intent(amount=1, amount_received=1))
+    paid_intent = own_intent(shop, opened, intent(receipt_email="card@example.test"))
     own_session(shop, opened)
     shop.hear(INTENT_PAID, paid_intent)
     (event,) = shop.published()
@@ -288,9 +305,8 @@ def test_the_email_is_what_the_buyer_typed_before_what_the_shop_gave(shop: Shop)
     shop.gateway.put_charge({"id": "ch_3", "billing_details": {"email": "card@example.test"}})
     own_intent(shop, third, intent("pi_3", latest_charge="ch_3"))
     shop.hear(DONE, own_session(shop, third, customer_details=None, payment_intent="pi_3"))
-    fourth = shop.checkout()
-    free = {"payment_status": "no_payment_required", "payment_intent": None, "amount_total": 0}
-    shop.hear(DONE, own_session(shop, fourth, customer_details=None, **free))
+    fourth = shop.checkout(cart=FREE)
+    shop.hear(DONE, own_session(shop, fourth, customer_details=None, **NOTHING_DUE))
     emails = [event["data"]["email"] for event in shop.published()]
     assert emails == ["typed@example.test", "shop-knows@example.test", "card@example.test", None]
 

@@ -49,6 +49,16 @@ def test_a_settled_payment_is_answered_without_asking_stripe(shop: Shop) -> None
     assert shop.gateway.calls == []
 
 
+def test_an_expired_session_is_answered_without_asking_stripe(shop: Shop) -> None:
+    """However often a page is reloaded: nothing can come of it any more but a payment, which a webhook would tell."""
+    opened = shop.checkout()
+    shop.hear("checkout.session.expired", own_session(shop, opened, status="expired", payment_status="unpaid"))
+    shop.gateway.calls.clear()
+    expected = SessionStatus(opened.session_id, "expired", "unpaid", Money(5998, "usd"))
+    assert [shop.status(opened.session_id) for _ in range(3)] == [expected] * 3
+    assert shop.gateway.calls == []
+
+
 def test_an_open_session_is_shown_as_stripe_has_it(shop: Shop) -> None:
     """Nothing is settled by looking at a session that is not paid."""
     opened = shop.checkout()

@@ -10,6 +10,7 @@ import json
 import re
 import socket
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -27,6 +28,7 @@ COLLECTIONS = {
     "invoice_payments": "invoice_payment",
     "refunds": "refund",
     "events": "event",
+    "webhook_endpoints": "webhook_endpoint",
     "products": "product",
     "prices": "price",
 }
@@ -84,6 +86,10 @@ class StripeServer:
         self.scripted: deque[Answer] = deque()
         #: Answers all that is not scripted, in place of the documents.
         self.always: Answer | None = None
+        #: Paths that the key may not read.
+        self.forbidden: set[str] = set()
+        #: How far its clock is ahead of this machine's.
+        self.ahead_s = 0
         #: The client's ends of all connections that are open.
         self.connections: set[int] = set()
         self.finished = threading.Event()
@@ -128,7 +134,14 @@ class StripeServer:
         thin = request.path.removeprefix("/v2/core/events/")
         if thin != request.path:
             return self._need("v2.core.event", thin)
+        if request.path in self.forbidden:
+            raise Refused(403, "The provided key does not have the required permissions for this endpoint.")
         path = request.path.removeprefix("/v1/")
+        if path == "balance":
+            return {"object": "balance", "livemode": False, "available": [], "pending": []}
+        ending = re.fullmatch(r"checkout/sessions/([A-Za-z0-9_-]+)/expire", path)
+        if ending and request.method == "POST":
+            return self._expire(self._need("checkout.session", ending[1]))
         for collection, kind in COLLECTIONS.items():
             if path == collection:
                 return self._create(request) if request.method == "POST" else self._list(kind, request)
@@ -142,6 +155,12 @@ class StripeServer:
         if object_id not in self.objects[kind]:
             raise Refused(404, f"No such {kind}: '{object_id}'", code="resource_missing", param="id")
         return self.objects[kind][object_id]
+
+    def _expire(self, session: Json) -> Json:
+        if session["status"] != "open":
+            raise Refused(400, 'Only Checkout Sessions with a status in ["open"] can be expired.')
+        session.update(status="expired", url=None)
+        return session
 
     def _create(self, request: Request) -> Json:
         params, key = request.params, request.headers.get("idempotency-key", "")
@@ -277,7 +296,9 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             return
         self.send_response(answer.status)
-        for name, value in {"Content-Type": "application/json", **answer.headers}.items():
+        # As Stripe does: the version that was asked for.
+        usual = {"Content-Type": "application/json", "Stripe-Version": self.headers.get("Stripe-Version", "")}
+        for name, value in {**usual, **answer.headers}.items():
             self.send_header(name, value)
         self.send_header("Content-Length", str(len(answer.body) + (100 if answer.cut else 0)))
         self.end_headers()
@@ -286,6 +307,10 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.flush()
             self.connection.shutdown(socket.SHUT_RDWR)
             self.close_connection = True
+
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        """The server's own clock."""
+        return super().date_time_string(timestamp or time.time() + self.stripe.ahead_s)
 
     def log_message(self, *args: object) -> None:
         """Say nothing."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from payments_core.ports import Io
-from payments_core.testing.contracts import GatewayContract, GatewayWorld
+from payments_core.testing.contracts import AccountContract, GatewayContract, GatewayWorld
 from tests.gateway.stripe_server import StripeServer
 from tests.gateway.worlds import MemoryWorld, SdkWorld
 
@@ -13,7 +13,7 @@ both = pytest.mark.parametrize("io", ["blocking", "async"])
 
 
 @both
-class TestMemory(GatewayContract):
+class TestMemory(GatewayContract, AccountContract):
     """Without any server."""
 
     @pytest.fixture
@@ -22,7 +22,7 @@ class TestMemory(GatewayContract):
 
 
 @both
-class TestSdk(GatewayContract):
+class TestSdk(GatewayContract, AccountContract):
     """stripe-python's synchronous client, and its aiohttp client."""
 
     @pytest.fixture

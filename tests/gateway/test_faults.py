@@ -139,6 +139,18 @@ def test_attempts_at_creation_share_the_idempotency_key(io: Io, server: StripeSe
     assert len(server.objects["checkout.session"]) == 1
 
 
+def test_an_answer_that_stripe_keeps_for_a_key_is_known_as_one(io: Io, server: StripeServer) -> None:
+    """Trying again gives the same answer for a day; a first answer 500 may not be one that is kept."""
+    server.always = refused(500, said("api_error"), **{"Stripe-Should-Retry": "false"})
+    assert not error_of(io, settings(server.url), create).replayed
+    server.always = refused(500, said("api_error"), **{"Idempotent-Replayed": "true", "Stripe-Should-Retry": "false"})
+    error = error_of(io, settings(server.url), create)
+    assert isinstance(error, StripeUnavailable)
+    assert error.replayed
+    server.always = refused(400, said(code="amount_too_small"), **{"Idempotent-Replayed": "true"})
+    assert error_of(io, settings(server.url), create).replayed
+
+
 def test_a_stripe_that_is_not_there_is_unavailable(io: Io, unused_tcp_port: int) -> None:
     """The sentence names the address that nobody listens on."""
     error = error_of(io, settings(f"http://127.0.0.1:{unused_tcp_port}"), retrieve)

@@ -102,12 +102,12 @@ def test_the_catalogue_is_found_by_product_price_and_lookup_key(gateway: Gateway
     post(sandbox, "products", id="mug", name="Mug")
     mug = post(sandbox, "prices", product="mug", currency="usd", unit_amount=900)
     found = drive(gateway, gateway.catalogue(["shirt", str(price["id"]), "shirt.usual", "mug", "none", "price_none"]))
-    shirt = CatalogPrice(str(price["id"]), {"usd": 2999, "eur": 2799})
+    shirt = CatalogPrice(str(price["id"]), {"usd": 2999, "eur": 2799}, name="Shirt")
     assert found == {
         "shirt": shirt,
         str(price["id"]): shirt,
         "shirt.usual": shirt,
-        "mug": CatalogPrice(str(mug["id"]), {"usd": 900}),
+        "mug": CatalogPrice(str(mug["id"]), {"usd": 900}, name="Mug"),
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from payments_core.adapters.memory.gateway import MemoryGateway
@@ -30,7 +31,7 @@ class MemoryWorld(GatewayWorld):
 
     def __init__(self, io: Io) -> None:
         super().__init__(io)
-        self._gateway = MemoryGateway(io=io)
+        self._gateway = MemoryGateway(io=io, clock=lambda: datetime.now(UTC))
         self._known: set[str] = set()
 
     @property
@@ -46,6 +47,7 @@ class MemoryWorld(GatewayWorld):
             "refund": self._gateway.put_refund,
             "event": self._put_event,
             "v2.core.event": self._gateway.put_notice,
+            "webhook_endpoint": self._gateway.put_webhook_endpoint,
             "product": self._gateway.put_product,
             "price": self._gateway.put_price,
         }

@@ -24,9 +24,10 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from payments_core import CheckoutExpired, PaymentFailed, PaymentSuccessful
+from payments_core import CheckoutExpired, PaymentFailed, PaymentMismatch, PaymentSuccessful
 from payments_core.domain.delivery import ClaimedEvent, InboxState
 from payments_core.domain.payment import PaymentState
+from payments_core.services.quarantine import release
 from tests.flows.shop import declined, intent, own_intent, own_session
 from tests.guarantees.model import FAILURE, SUCCESS, Model, News, Proof
 from tests.guarantees.world import DONE, World
@@ -298,6 +299,35 @@ def test_a_late_failure_never_undoes_a_success(world: World) -> None:
     assert world.kinds() == [SUCCESS]
     assert [kind for _, kind in world.effects()] == [SUCCESS]
     assert world.database.transitions() == [("attempt_failed", "ch_late"), ("settled", "")]
+
+
+def test_a_released_payment_is_one_success_whoever_asks_and_however_often(world: World) -> None:
+    """Asked for by many at once, taken by a worker that dies and comes back, retried by a handler that failed."""
+    fails = [True]
+
+    def stumble(_: object, __: object) -> None:
+        if fails and fails.pop():
+            raise ArithmeticError
+
+    other = world.deploy()
+    for deployment in (world.shop, other):
+        world.on(PaymentSuccessful, stumble, deployment)
+        world.note_effects(PaymentSuccessful, PaymentMismatch, deployment=deployment)
+    paid = own_session(world, world.checkout(), amount_total=100)  # type: ignore[arg-type]
+    world.hear(DONE, paid)
+    (payment_id,) = world.database.payments()
+    for deployment in (world.shop, other, world.shop):
+        deployment.wait(release(deployment.payments.core.store, payment_id, "ada: agreed by mail"))
+    zombies = other.wait(other.payments.core.store.claim(limit=3, lease_s=30))
+    assert len(zombies) == 1
+    world.hear(DONE, paid)
+    world.advance(31)
+    world.shop.work()
+    other.wait(other.payments.core.processing.process(zombies[0]))
+    world.drain()
+    other.work()
+    assert (world.kinds(), world.state()) == (["payment.mismatch", SUCCESS], PaymentState.SETTLED)
+    assert [kind for _, kind in world.effects()] == ["payment.mismatch", SUCCESS]
 
 
 def test_a_payment_that_expired_and_is_paid_after_all_is_a_success(world: World) -> None:

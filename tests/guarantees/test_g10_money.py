@@ -14,9 +14,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from payments_core import Money, PaymentSuccessful
+from payments_core import Money, PaymentMismatch, PaymentSuccessful
 from payments_core.money import CURRENCIES, InvalidAmount
-from tests.flows.shop import own_session
+from tests.flows.shop import intent, own_intent, own_session
+from tests.flows.test_proof import ALONE
 from tests.guarantees.world import DONE, World
 from tests.guarantees.worlds import tries
 
@@ -166,3 +167,29 @@ def test_the_table_of_this_test_and_the_librarys_are_the_same() -> None:
     assert set(EXAMPLES) <= CURRENCIES
     # Newer than the page that this test was written from.
     assert CURRENCIES - set(EXAMPLES) <= {"xcg"}
+
+
+@pytest.mark.parametrize(("changed", "codes"), ALONE.values(), ids=ALONE)
+def test_what_was_not_agreed_is_no_success(world: World, changed: dict[str, Any], codes: list[str]) -> None:
+    """S11, CVE-2026-9189, over HTTP in both adapters: 0 fulfilments, one mismatch, and nobody is told `paid`."""
+    world.note_effects(PaymentSuccessful, PaymentMismatch)
+    opened = world.checkout()
+    paid = own_session(world, opened, **changed)  # type: ignore[arg-type]
+    world.hear(DONE, paid)
+    world.hear(DONE, paid)
+    (event,) = world.published()
+    assert event["eventType"] == "payment.mismatch"
+    assert [one["code"] for one in event["data"]["discrepancies"]] == codes
+    assert world.effects() == [(event["eventId"], "payment.mismatch")]
+    page = json.loads(world.shop.request("GET", f"/checkout-sessions/{opened.session_id}").text)
+    assert (page["status"], page["paymentStatus"]) == ("complete", "unpaid")
+    assert world.ready()["quarantinedPayments"] == 1
+
+
+def test_an_intent_that_received_less_is_no_success(world: World) -> None:
+    """Its session says that all is well; the amount received says otherwise."""
+    world.note_effects(PaymentSuccessful)
+    opened = world.checkout()
+    own_session(world, opened)  # type: ignore[arg-type]
+    world.hear("payment_intent.succeeded", own_intent(world, opened, intent(amount_received=1)))  # type: ignore[arg-type]
+    assert (world.kinds(), world.effects()) == (["payment.mismatch"], [])

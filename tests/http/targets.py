@@ -28,7 +28,7 @@ WEBHOOK_SECRET = "whsec_a_secret_of_the_black_box_suite"
 START_DEADLINE_S = 90.0
 GTHREAD = ["-k", "gthread", "--threads", "8", "--no-control-socket"]
 SERVERS = {
-    "uvicorn": ["-m", "uvicorn", "tests.http.apps:fastapi_app", "--factory", "--fd", "{fd}"],
+    "uvicorn": ["-m", "uvicorn", "tests.http.apps:fastapi_app", "--factory", "--fd", "{fd}", "--no-proxy-headers"],
     "gunicorn": ["-m", "gunicorn", "tests.http.apps:flask_app()", *GTHREAD, "-b", "fd://{fd}"],
 }
 
@@ -81,32 +81,35 @@ class Target:
         return self.request("POST", "/webhooks/stripe", body, {"Content-Type": "application/json", **headers})
 
 
-def environment(stripe: str, folder: Path) -> dict[str, str]:
-    """The variables of a deployment that takes `stripe` for Stripe."""
+def environment(stripe: str, folder: Path, more: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The variables of a deployment that takes `stripe` for Stripe, and more of them."""
     return {
         "STRIPE_SECRET_KEY": "sk_test_blackbox",
         "STRIPE_WEBHOOK_SECRET": WEBHOOK_SECRET,
         "STRIPE_API_BASE": stripe,
         "PAYMENTS_DATABASE_URL": f"sqlite:///{folder / 'payments.db'}",
+        **(more or {}),
     }
 
 
-def settings(stripe: str, folder: Path) -> Settings:
+def settings(stripe: str, folder: Path, more: Mapping[str, str] | None = None) -> Settings:
     """The same as settings."""
-    return Settings.of(**{name.lower(): value for name, value in environment(stripe, folder).items()})
+    return Settings.of(**{name.lower(): value for name, value in environment(stripe, folder, more).items()})
 
 
 @contextlib.contextmanager
-def opened(name: str, stripe: str, folder: Path) -> Iterator[Target]:
-    """The target of that name, running."""
+def opened(
+    name: str, stripe: str, folder: Path, more: Mapping[str, str] | None = None, **variables: str
+) -> Iterator[Target]:
+    """The target of that name, running; a server process with these variables in place of the suite's."""
     if name == "fastapi":
-        with in_fastapi(AsyncPayments(settings(stripe, folder))) as target:
+        with in_fastapi(AsyncPayments(settings(stripe, folder, more))) as target:
             yield target
     elif name == "flask":
-        with in_flask(Payments(settings(stripe, folder))) as target:
+        with in_flask(Payments(settings(stripe, folder, more))) as target:
             yield target
     else:
-        with _served(name, stripe, folder) as target:
+        with _served(name, folder, {**environment(stripe, folder, more), **variables}) as target:
             yield target
 
 
@@ -124,7 +127,7 @@ def in_flask(payments: Payments) -> Iterator[Target]:
 
     def send(method: str, path: str, body: bytes, headers: Mapping[str, str]) -> Answer:
         reply = client.open(path, method=method, data=body, headers=dict(headers))
-        return Answer(reply.status_code, Headers(reply.headers.items()), reply.get_data())
+        return Answer(reply.status_code, Headers(list(reply.headers.items())), reply.get_data())
 
     try:
         yield Target("flask", send)
@@ -133,7 +136,7 @@ def in_flask(payments: Payments) -> Iterator[Target]:
 
 
 @contextlib.contextmanager
-def _served(name: str, stripe: str, folder: Path) -> Iterator[Target]:
+def _served(name: str, folder: Path, variables: Mapping[str, str]) -> Iterator[Target]:
     # The server inherits a bound socket: no port that another test's server could take in between.
     with socket.create_server(("127.0.0.1", 0), backlog=128) as listener:
         fd, port = listener.fileno(), listener.getsockname()[1]
@@ -141,7 +144,7 @@ def _served(name: str, stripe: str, folder: Path) -> Iterator[Target]:
             process = subprocess.Popen(
                 [sys.executable, *(argument.format(fd=fd) for argument in SERVERS[name])],
                 cwd=ROOT,
-                env={**os.environ, **environment(stripe, folder)},
+                env={**os.environ, **variables},
                 pass_fds=[fd],
                 stdout=log,
                 stderr=subprocess.STDOUT,

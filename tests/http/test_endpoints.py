@@ -18,6 +18,7 @@ from payments_core.domain.pricing import PriceClaim
 from payments_core.domain.strict_json import read_json
 from payments_core.drive import run_blocking
 from payments_core.errors import Discrepancy
+from payments_core.http.addresses import Proxies
 from payments_core.http.messages import Headers, HttpReply, HttpRequest
 from payments_core.http.refusals import refuse_method
 from payments_core.http.routes import (
@@ -52,6 +53,13 @@ class Ready:
     checks: Mapping[str, Any]
 
 
+class Admitting:
+    """A guard that lets everybody in."""
+
+    async def admit(self, route: str, *, user_id: str | None, caller: str) -> None:
+        """Nothing is counted, and nothing is kept of the caller."""
+
+
 @define
 class ScriptedCore:
     """Answers as told, or fails as told, and remembers what it was asked."""
@@ -60,13 +68,15 @@ class ScriptedCore:
     settings: Settings = SETTINGS
     asked: list[tuple[object, ...]] = field(factory=list)
     start_failure: Exception | None = None
+    guard: Admitting = field(factory=Admitting)
+    proxies: Proxies = field(factory=Proxies)
 
     async def start(self) -> None:
         if self.start_failure is not None:
             raise self.start_failure
 
-    async def create_checkout_session(self, request: CheckoutRequest, user_id: str | None) -> object:
-        return self._told(request, user_id)
+    async def create_checkout_session(self, request: CheckoutRequest, user_id: str | None, key: str | None) -> object:
+        return self._told(request, user_id, key)
 
     async def verify_prices(self, claims: Sequence[PriceClaim]) -> object:
         return self._told(claims)
@@ -98,9 +108,17 @@ def test_a_created_session_is_told_with_its_address() -> None:
     core = ScriptedCore(CheckoutSession("cs_test_1", "https://pay.example/1"))
     reply = ask(core, CREATE_CHECKOUT_SESSION, text(REFERENCE), user_id="u1", names_users=True)
     assert (reply.status, reply.body) == (200, b'{"sessionId":"cs_test_1","url":"https://pay.example/1"}')
-    request, user_id = core.asked[0]
+    request, user_id, key = core.asked[0]
     assert isinstance(request, CheckoutRequest)
-    assert (request.cart.subtotal, user_id) == (Money(5998, "usd"), "u1")
+    assert (request.cart.subtotal, user_id, key) == (Money(5998, "usd"), "u1", None)
+
+
+def test_an_idempotency_key_is_passed_on_as_it_came() -> None:
+    """Also an empty one: whether it can be used is the checkout's decision."""
+    core = ScriptedCore(CheckoutSession("cs_test_1", "https://pay.example/1"))
+    for key in ("order 1/2", ""):
+        ask(core, CREATE_CHECKOUT_SESSION, text(REFERENCE), headers={"idempotency-key": key})
+    assert [asked[2] for asked in core.asked] == ["order 1/2", ""]
 
 
 def test_an_embedded_session_is_told_with_its_client_secret() -> None:

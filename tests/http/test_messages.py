@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from uuid import UUID
+from uuid import RFC_4122, UUID
 
 import pytest
 
@@ -33,7 +33,7 @@ def test_a_sane_request_id_is_kept(given: str) -> None:
 def test_any_other_request_id_is_replaced(given: str) -> None:
     """Nothing that could forge a log line or a header is echoed."""
     made = HttpRequest("GET", "/", Headers([("x-request-id", given)])).request_id
-    assert str(UUID(made)) == made
+    assert (str(UUID(made)), UUID(made).version, UUID(made).variant) == (made, 4, RFC_4122)
 
 
 def test_a_trace_context_is_passed_on_only_where_it_is_one() -> None:

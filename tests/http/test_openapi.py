@@ -35,6 +35,15 @@ def test_the_checkout_s_request_is_described_as_it_is_read() -> None:
     assert schema["properties"]["products"]["maxItems"] == 100
 
 
+def test_the_idempotency_key_is_described_as_it_is_read() -> None:
+    """A header that may be absent, with its bounds; and what is answered for a key that is taken."""
+    (parameter,) = operation(CREATE_CHECKOUT_SESSION)["parameters"]
+    assert (parameter["name"], parameter["in"], parameter["required"]) == ("Idempotency-Key", "header", False)
+    assert (parameter["schema"]["minLength"], parameter["schema"]["maxLength"]) == (1, 255)
+    assert "idempotency_conflict" in responses(CREATE_CHECKOUT_SESSION)[409]["description"]
+    assert 409 not in responses(VERIFY_PRICES)
+
+
 def test_every_error_is_described_in_our_shape() -> None:
     """Also the 422, which would be FastAPI's own otherwise."""
     schema = responses(CREATE_CHECKOUT_SESSION)[422]["content"]["application/json"]["schema"]

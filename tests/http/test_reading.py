@@ -6,7 +6,7 @@ import pytest
 
 from payments_core.errors import MalformedJson, PayloadTooLarge, UnsupportedMediaType
 from payments_core.http.messages import Headers, HttpRequest
-from payments_core.http.reading import check_length, json_body
+from payments_core.http.reading import check_head, json_body
 from payments_core.http.routes import CREATE_CHECKOUT_SESSION, STRIPE_WEBHOOK, Route
 
 
@@ -43,12 +43,20 @@ def test_an_empty_body_is_malformed_whatever_its_type() -> None:
 @pytest.mark.parametrize(("route", "limit"), [(CREATE_CHECKOUT_SESSION, 262_144), (STRIPE_WEBHOOK, 1_048_576)])
 def test_a_declared_length_over_the_limit_is_refused_before_reading(route: Route, limit: int) -> None:
     """The limit itself is allowed."""
-    check_length(route, Headers([("content-length", str(limit))]))
+    check_head(route, Headers([("content-length", str(limit))]))
     with pytest.raises(PayloadTooLarge):
-        check_length(route, Headers([("content-length", str(limit + 1))]))
+        check_head(route, Headers([("content-length", str(limit + 1))]))
 
 
 @pytest.mark.parametrize("declared", ["", "x", "-1", "1e9", "9" * 40, "\u0661"])
 def test_a_length_that_is_no_number_is_left_to_the_reading(declared: str) -> None:
     """It is the server's to refuse; the body is counted in any case."""
-    check_length(STRIPE_WEBHOOK, Headers([("content-length", declared)]))
+    check_head(STRIPE_WEBHOOK, Headers([("content-length", declared)]))
+
+
+def test_header_fields_have_a_limit_whatever_the_server_takes() -> None:
+    """Names and values together, many small ones as well as one that is long."""
+    check_head(CREATE_CHECKOUT_SESSION, Headers([("cookie", "c" * (32 * 1024 - 6))]))
+    for fields in ([("cookie", "c" * (32 * 1024 - 5))], [("x", "1")] * 200_000, [(f"x-{n}", "") for n in range(8000)]):
+        with pytest.raises(PayloadTooLarge):
+            check_head(CREATE_CHECKOUT_SESSION, Headers(fields))

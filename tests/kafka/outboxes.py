@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
 from pathlib import Path
-from typing import Any, TypeVar
-
-from blockbuster import blockbuster_ctx
 
 from payments_core.adapters.memory import MemoryStore
 from payments_core.adapters.sql import Limits, async_store
@@ -14,20 +10,12 @@ from payments_core.adapters.sql.relaying import async_outbox
 from payments_core.ports import Store
 from payments_core.ports.publishing import Outbox
 from payments_core.testing.contracts import OutboxWorld
+from tests.guarded import Guarded
 
-T = TypeVar("T")
 LIMITS = Limits(pool_size=2, overflow=6, connect_s=2)
 
 
-class GuardedWorld(OutboxWorld):
-    """A blocking call of ours on the event loop fails the test."""
-
-    def run(self, scenario: Coroutine[Any, Any, T]) -> T:
-        with blockbuster_ctx(["payments_core.adapters"]):
-            return super().run(scenario)
-
-
-class MemoryOutboxes(GuardedWorld):
+class MemoryOutboxes(Guarded, OutboxWorld):
     """Its "processes" share their rows."""
 
     def __init__(self) -> None:
@@ -46,7 +34,7 @@ class MemoryOutboxes(GuardedWorld):
         return None
 
 
-class SqlOutboxes(GuardedWorld):
+class SqlOutboxes(Guarded, OutboxWorld):
     """A database at a URL, and the URL of one that cannot be used."""
 
     def __init__(self, url: str, unusable: str) -> None:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, Message, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 DEADLINE_S = 60.0
@@ -35,11 +35,22 @@ def read_back(brokers: str, topics: Iterable[str], **options: str) -> list[Read]
     try:
         metadata = consumer.list_topics(timeout=30).topics
         wanted = [(topic, number) for topic in topics for number in metadata[topic].partitions]
-        ends = {one: consumer.get_watermark_offsets(TopicPartition(*one), timeout=30)[1] for one in wanted}
+        ends = {one: _end(consumer, one) for one in wanted}
         consumer.assign([TopicPartition(topic, number, OFFSET_BEGINNING) for topic, number in wanted])
         return _until(consumer, {one: end for one, end in ends.items() if end})
     finally:
         consumer.close()
+
+
+def _end(consumer: Consumer, one: tuple[str, int]) -> int:
+    """Where a partition ends. One that is new may have a leader that does not know it yet."""
+    deadline = time.monotonic() + DEADLINE_S
+    while True:
+        try:
+            return int(consumer.get_watermark_offsets(TopicPartition(*one), timeout=30)[1])
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.NOT_LEADER_FOR_PARTITION or time.monotonic() > deadline:
+                raise
 
 
 def _until(consumer: Consumer, ends: dict[tuple[str, int], int]) -> list[Read]:

@@ -25,7 +25,7 @@ from payments_core.adapters.sql import Limits, async_store
 from payments_core.adapters.sql.relaying import async_outbox
 from payments_core.app.relays import LoopErrands
 from payments_core.domain.events import DOMAIN_EVENTS
-from payments_core.ports import OutboxRow
+from payments_core.ports import Meter, OutboxRow, Unmetered
 from payments_core.ports.publishing import OwedRow
 from payments_core.services.relay import Relay
 from payments_core.settings import RelaySettings
@@ -79,11 +79,13 @@ class Deployment:
                 [sys.executable, "-c", COMMAND, "relay"], env=self.environment(), stdout=output, stderr=output
             )
 
-    def make_relay(self, *, publisher: KafkaPublisher | None = None, hands: int = 1) -> tuple[Relay, LoopErrands]:
+    def make_relay(
+        self, *, publisher: KafkaPublisher | None = None, hands: int = 1, meter: Meter | None = None
+    ) -> tuple[Relay, LoopErrands]:
         """A relay in this process that is soon out of patience."""
         errands = LoopErrands()
         made = [publisher or KafkaPublisher(self.settings(), patience=HASTY) for _ in range(hands)]
-        return Relay(async_outbox(self.url), made, errands, lambda: 0.1), errands
+        return Relay(async_outbox(self.url), made, errands, lambda: 0.1, meter=meter or Unmetered()), errands
 
     def backlog(self) -> int:
         """Rows that are owed, parked ones included."""

@@ -18,6 +18,7 @@ from payments_core.http.messages import Headers, HttpRequest
 from payments_core.http.routes import STRIPE_WEBHOOK
 from tests.kafka.reading import Read, read_back
 from tests.kafka.scenes import DEADLINE_S, Deployment, wait_until
+from tests.metering.figures import Figures
 
 SECRET = "whsec_test_0123456789abcdefghijklmnop"
 TRACE = f"00-{'4b' * 16}-{'a1' * 8}-01"
@@ -60,7 +61,8 @@ def as_it_was_received(message: Read) -> None:
 async def test_the_trace_of_a_webhook_reaches_the_message_on_a_loop(deployment: Deployment) -> None:
     """AsyncPayments with relay=True: received, handled, published, all in one process."""
     plan = simple(RUN, events=1)
-    payments = AsyncPayments(settings(deployment), gateway=MemoryGateway(io="async"), relay=True)
+    figures = Figures()
+    payments = AsyncPayments(settings(deployment), gateway=MemoryGateway(io="async"), relay=True, meter=figures.meter)
     async with payments.lifespan():
         await payments.core.store.add_payment(attrs.evolve(plan.payments[0]))
         reply = await payments.answer(STRIPE_WEBHOOK, delivery(plan.events[0].body))
@@ -69,12 +71,13 @@ async def test_the_trace_of_a_webhook_reaches_the_message_on_a_loop(deployment: 
             while not await asyncio.to_thread(published, deployment):  # noqa: ASYNC110 - the database is what is watched
                 await asyncio.sleep(0.02)
     as_it_was_received(await asyncio.to_thread(told, deployment))
+    assert figures.of("payments.outbox.events") == {"published": 1}
 
 
 def test_the_trace_of_a_webhook_reaches_the_message_on_a_thread(deployment: Deployment) -> None:
     """Payments with relay=True: the relay has a thread and a loop of its own, beside the requests."""
-    plan = simple(RUN, events=1)
-    payments = Payments(settings(deployment), gateway=MemoryGateway(io="blocking"), relay=True)
+    plan, figures = simple(RUN, events=1), Figures()
+    payments = Payments(settings(deployment), gateway=MemoryGateway(io="blocking"), relay=True, meter=figures.meter)
     try:
         payments.start()
         from payments_core.drive import run_blocking
@@ -86,6 +89,7 @@ def test_the_trace_of_a_webhook_reaches_the_message_on_a_thread(deployment: Depl
     finally:
         payments.close()
     as_it_was_received(told(deployment))
+    assert figures.of("payments.outbox.events") == {"published": 1}
 
 
 def test_it_can_be_started_again_after_it_was_closed(deployment: Deployment) -> None:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import for_code
+from aiokafka.errors import KafkaConnectionError, for_code
 from blockbuster import blockbuster_ctx
 
+from payments_core.adapters.kafka.connection import connection
+from payments_core.adapters.kafka.producing import Message, Producer, Sending
 from payments_core.adapters.kafka.publisher import LARGEST_BYTES, KafkaPublisher
 from payments_core.adapters.kafka.refusals import refusal
 from payments_core.errors import ConfigurationError
@@ -134,6 +137,27 @@ async def test_a_topic_that_goes_away_is_refused_once_that_is_known(kafka_world:
                 _, refused = await publisher.publish([owed(2, kind=OTHER)])
     await publisher.close()
     assert "has no topic" in refused[2].reason
+
+
+async def test_nobody_is_told_that_a_queued_batch_was_not_waited_for(kafka_world: KafkaWorld) -> None:
+    """In an outage there would be a line for each of them: what comes of it is said once."""
+    said: list[str] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: said.append(context["message"]))
+    producer, sent = Producer(connection(kafka_world.settings()), HASTY, 16_384), list[Sending]()
+    publisher = kafka_world.open()
+    # The topic is new: a publisher waits until the broker knows it.
+    assert await publisher.publish([owed(0, kind=OTHER)]) == ([0], {})
+    await producer.start()
+    await producer.partitions(kafka_world.names[1])
+    message = Message(owed(1), kafka_world.names[1], b"key", b"{}", [])
+    await producer.send([message], {kafka_world.names[1]: 1}, sent)
+    await producer.give_up()
+    assert isinstance(sent[0].error, KafkaConnectionError)
+    await publisher.close()
+    del producer, sent
+    gc.collect()
+    await asyncio.sleep(0)
+    assert [line for line in said if "never retrieved" in line] == []
 
 
 def test_a_publisher_without_a_broker_is_refused() -> None:

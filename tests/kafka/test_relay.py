@@ -12,6 +12,7 @@ from payments_core.ports import OutboxRow
 from payments_core.testing.contracts.examples import MOMENT
 from tests.kafka.reading import read_back
 from tests.kafka.scenes import TYPES, Deployment, of_topics, story, write
+from tests.metering.figures import Figures
 
 
 async def test_everything_owed_is_published_once_in_order_of_its_key(deployment: Deployment) -> None:
@@ -95,8 +96,10 @@ async def test_the_refused_rows_of_a_batch_are_parked_and_the_rest_goes_on(deplo
     """By reason, and only what stands behind them in their key waits; released, they go when the cause is mended."""
     rows = [story(number, keys=5) for number in range(20)]
     await write(deployment.url, [*rows, OutboxRow("lost", "no.such", "pi_9", "{}", MOMENT, "p9")])
-    relay, _ = deployment.make_relay()
+    figures = Figures()
+    relay, _ = deployment.make_relay(meter=figures.meter)
     await relay.drain()
+    assert figures.of("payments.outbox.events") == {"published": 20, "parked": 1}
     [parked] = await relay.outbox.parked(after=0, limit=10)
     assert parked.event_id == "lost"
     assert f"Kafka has no topic {deployment.prefix}no.such" in parked.reason

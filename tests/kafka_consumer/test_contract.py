@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
 from pathlib import Path
-from typing import Any, TypeVar
 
 import pytest
-from blockbuster import blockbuster_ctx
 
 from payments_core.adapters.memory.consuming import MemoryConsumed
 from payments_core.adapters.sql import Limits, upgrade
@@ -15,24 +12,14 @@ from payments_core.adapters.sql.consuming import SqlConsumed, async_consumed, bl
 from payments_core.ports import Io
 from payments_core.ports.consuming import Consumed
 from payments_core.testing.contracts import ConsumedContract, ConsumedWorld
+from tests.guarded import Guarded
 
-T = TypeVar("T")
 LIMITS = Limits(pool_size=2, overflow=6, connect_s=2)
 
 both = pytest.mark.parametrize("io", ["blocking", "async"])
 
 
-class GuardedWorld(ConsumedWorld):
-    """In the async world a blocking call of ours on the event loop fails the test."""
-
-    def run(self, scenario: Coroutine[Any, Any, T]) -> T:
-        if self.io == "blocking":
-            return super().run(scenario)
-        with blockbuster_ctx(["payments_core.adapters"]):
-            return super().run(scenario)
-
-
-class MemoryWorld(GuardedWorld):
+class MemoryWorld(Guarded, ConsumedWorld):
     """Its "processes" share their rows."""
 
     def __init__(self, io: Io) -> None:
@@ -47,7 +34,7 @@ class MemoryWorld(GuardedWorld):
         return None
 
 
-class SqlWorld(GuardedWorld):
+class SqlWorld(Guarded, ConsumedWorld):
     """A database at a URL, and one that is none."""
 
     def __init__(self, io: Io, url: str, broken: str) -> None:

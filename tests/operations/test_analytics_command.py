@@ -50,6 +50,7 @@ def shop(store: SqlStore) -> None:
         attrs.evolve(payment("g"), currency="usd"),
         payment("h"),
         attrs.evolve(payment("i"), state=PaymentState.PROCESSING),
+        attrs.evolve(payment("j"), state=PaymentState.QUARANTINED, amount_minor=100, currency="usd"),
     )
     decline(store, "a", "card_declined", "insufficient_funds")
     decline(store, "g", "card_declined", None)
@@ -79,7 +80,15 @@ def test_the_figures_for_programs(store: SqlStore, run: Run) -> None:
         "currency": None,
         "since": None,
         "until": None,
-        "payments": {"settled": 5, "expired": 1, "failed": 1, "processing": 1, "open": 1},
+        "payments": {
+            "settled": 5,
+            "expired": 1,
+            "failed": 1,
+            "rejected": 0,
+            "quarantined": 1,
+            "processing": 1,
+            "open": 1,
+        },
         "successRate": {"settled": 5, "ended": 7, "rate": "0.7142"},
         "revenue": {
             "byCurrency": [
@@ -130,12 +139,14 @@ def test_the_figures_for_people(store: SqlStore, run: Run) -> None:
 All test payments.
 Success rate: 71.42 %, 5 settled of 7 that came to an end.
 
-PAYMENTS    NUMBER
-settled          5
-expired          1
-failed           1
-processing       1
-open             1
+PAYMENTS     NUMBER
+settled           5
+expired           1
+failed            1
+rejected          0
+quarantined       1
+processing        1
+open              1
 
 CURRENCY  SETTLED        REVENUE
 jpy             1            500
@@ -166,7 +177,15 @@ def test_a_period_and_a_currency_narrow_everything(store: SqlStore, run: Run) ->
     """`--since` is inclusive, `--until` is not; the currency's own payments, revenue and declines remain."""
     shop(store)
     found = figures(run, "--currency", "USD", "--since", "2026-11-23T12:00", "--until", "2026-11-23T13:00Z")
-    assert found["payments"] == {"settled": 1, "expired": 0, "failed": 0, "processing": 0, "open": 0}
+    assert found["payments"] == {
+        "settled": 1,
+        "expired": 0,
+        "failed": 0,
+        "rejected": 0,
+        "quarantined": 0,
+        "processing": 0,
+        "open": 0,
+    }
     assert [one["amountMinor"] for one in found["revenue"]["byCurrency"]] == [5998]
     assert figures(run, "--currency", "jpy")["declinedAttempts"] == []
     assert (found["since"], found["until"]) == ("2026-11-23T12:00:00.000Z", "2026-11-23T13:00:00.000Z")

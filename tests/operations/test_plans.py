@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from sqlalchemy import Connection, Executable, create_engine, text
+from sqlalchemy import Connection, Executable, create_engine, func, select, text
 
 from payments_core.adapters.sql import records
 from payments_core.adapters.sql.statements import Dialect
-from payments_core.adapters.sql.tables import inbox
+from payments_core.adapters.sql.states import is_quarantined
+from payments_core.adapters.sql.tables import inbox, payment
 from payments_core.adapters.sql.urls import database_url
 from payments_core.domain.delivery import InboxState
 from payments_core.ports import EventFilter
@@ -90,6 +91,23 @@ def test_a_replay_finds_the_dead_by_their_own_index(connection: Connection, want
     found = plan(connection, records.revival(dialect, wanted, after=0, limit=500))
     assert "payments_inbox_dead" in found, found
     assert "Seq Scan" not in found, found
+
+
+@pytest.mark.parametrize("after", [None, "p77"])
+def test_quarantined_payments_come_by_their_own_index(connection: Connection, after: str | None) -> None:
+    """And are counted by it, at every readiness check: they are few among all that were ever paid."""
+    rows = [
+        {"payment_id": f"p{number}", "created_at": MOMENT, "livemode": False, "state": "settled", "origin": "here"}
+        for number in range(2000)
+    ]
+    connection.execute(payment.insert(), rows)
+    connection.execute(text("ANALYZE"))
+    listed = plan(connection, records.waiting_longest(limit=51, after=after))
+    counted = plan(connection, select(func.count()).select_from(payment).where(is_quarantined()))
+    for found in (listed, counted):
+        assert "payments_payment_quarantined" in found, found
+        assert "Seq Scan" not in found, found
+        assert "TEMP B-TREE" not in found, found
 
 
 def test_an_event_is_found_by_its_id_without_reading_the_inbox(connection: Connection) -> None:

@@ -29,11 +29,12 @@ from payments_core.ports.publishing import OwedRow
 from payments_core.published import models, parse_published
 from payments_core.published.incoming import INCOMING
 from tests import _services
+from tools.npm import CannotFetch
 from tools.schemas import versions
 from tools.schemas.__main__ import documents, drift, written
 from tools.schemas.asyncapi import document
 from tools.schemas.shapes import MODELS, fingerprint, schema_of
-from tools.schemas.specification import CannotFetch, official_schema
+from tools.schemas.specification import official_schema
 
 texts = st.text(max_size=20)
 maybe = st.none() | texts
@@ -184,9 +185,10 @@ def test_the_asyncapi_document_is_valid_by_the_official_schema() -> None:
     assert not validator.is_valid(made)
 
 
-def test_what_comes_from_npm_is_pinned_by_its_integrity_and_names_no_address() -> None:
+@pytest.mark.parametrize("group", ["asyncapi", "stripe"])
+def test_what_comes_from_npm_is_pinned_by_its_integrity_and_names_no_address(group: str) -> None:
     """An address would name an index."""
-    lock = json.loads((versions.FOLDER.parents[2] / "tools" / "asyncapi" / "package-lock.json").read_text("utf-8"))
+    lock = json.loads((versions.FOLDER.parents[2] / "tools" / group / "package-lock.json").read_text("utf-8"))
     for name, package in lock["packages"].items():
         assert "resolved" not in package
         assert not name or package["integrity"].startswith("sha512-")

@@ -11,7 +11,14 @@ from pydantic import ValidationError
 
 from payments_core import Money
 from payments_core.errors import MalformedEvent, UnknownEvent
-from payments_core.published import CheckoutExpired, PaymentFailed, PaymentSuccessful, PublishedEvent, parse_published
+from payments_core.published import (
+    CheckoutExpired,
+    PaymentFailed,
+    PaymentMismatch,
+    PaymentSuccessful,
+    PublishedEvent,
+    parse_published,
+)
 
 DATA: dict[str, dict[str, Any]] = {
     "payment.successful": {
@@ -25,8 +32,22 @@ DATA: dict[str, dict[str, Any]] = {
     },
     "payment.failed": {"userId": None, "email": None, "amount": 5998, "currency": "usd", "reason": "expired_card"},
     "checkout.expired": {"userId": None, "email": None, "amount": 5998, "currency": "usd", "sessionId": "cs_1"},
+    "payment.mismatch": {
+        "userId": None,
+        "email": None,
+        "amount": 5998,
+        "currency": "usd",
+        "paymentIntentId": "pi_1",
+        "sessionId": "cs_1",
+        "discrepancies": [{"code": "amount_tax", "expected": 0, "actual": 100}],
+    },
 }
-KINDS = {"payment.successful": PaymentSuccessful, "payment.failed": PaymentFailed, "checkout.expired": CheckoutExpired}
+KINDS = {
+    "payment.successful": PaymentSuccessful,
+    "payment.failed": PaymentFailed,
+    "checkout.expired": CheckoutExpired,
+    "payment.mismatch": PaymentMismatch,
+}
 
 
 def event(kind: str = "payment.successful", /, *, also: dict[str, Any] | None = None, **data: Any) -> dict[str, Any]:

@@ -9,8 +9,10 @@ import pytest
 from payments_core import DriftKind, DriftReport, Money, PaymentSuccessful
 from payments_core.domain.drift import Drift
 from payments_core.domain.reconciliation import Step
-from tests.flows.shop import Shop, intent, invoice, session
+from payments_core.services.quarantine import reject, release
+from tests.flows.shop import Shop, intent, invoice, own_session, session
 from tests.flows.test_handlers import Unlucky
+from tests.flows.test_own_payments import FREE, NOTHING_DUE
 from tests.reconcile.world import at, days_ago, paid, verify
 
 DAY = 86400
@@ -33,7 +35,9 @@ def test_no_drift_where_both_agree(shop: Shop) -> None:
     """Own payments, a free one, foreign ones, an invoice with its intent; and it changes nothing."""
     for number in range(5):
         settled(shop, number=number, ago_s=number * DAY / 3)
-    settled(shop, number=7, amount_total=0, payment_status="no_payment_required", payment_intent=None)
+    shop.hear(
+        "checkout.session.completed", own_session(shop, shop.checkout(cart=FREE), **NOTHING_DUE, created=at(shop))
+    )
     shop.gateway.put_intent(intent("pi_plain", receipt_email="a@b.test", created=at(shop)))
     shop.hear("payment_intent.succeeded", intent("pi_plain"))
     shop.gateway.put_intent(intent("pi_sub", created=at(shop)))
@@ -90,6 +94,40 @@ def test_amounts_and_currencies_are_compared(shop: Shop, fields: Any, kind: Drif
     """What Stripe says now against what was settled here."""
     shop.gateway.change_session(settled(shop), **fields)
     assert told(verify(shop)) == [(kind, there, Money(5998, "usd"))]
+
+
+def test_an_own_intent_that_received_less_is_seen(shop: Shop) -> None:
+    """Its session says what was due, and was settled by; the money that came is the intent's to say."""
+    settled(shop)
+    shop.gateway.put_intent({**shop.gateway._objects["intent"]["pi_1"], "amount_received": 1})
+    assert told(verify(shop)) == [(DriftKind.AMOUNT, Money(1, "usd"), Money(5998, "usd"))]
+
+
+def odd(shop: Shop, total: int) -> str:
+    """A payment that came short; its session's id."""
+    opened = shop.checkout()
+    shop.hear("checkout.session.completed", own_session(shop, opened, amount_total=total, created=at(shop, DAY)))
+    return opened.session_id
+
+
+@pytest.mark.parametrize("decide", [release, reject])
+def test_a_quarantined_payment_is_told_until_it_is_decided(shop: Shop, decide: Any) -> None:
+    """Once, with what was agreed and what came, whether Stripe still lists it or not; afterwards both sides agree."""
+    listed, gone = (odd(shop, total) for total in (100, 200))
+    del shop.gateway._objects["session"][gone]
+    report = verify(shop)
+    assert sorted(told(report), key=str) == [
+        (DriftKind.QUARANTINED, Money(100, "usd"), Money(5998, "usd")),
+        (DriftKind.QUARANTINED, Money(200, "usd"), Money(5998, "usd")),
+    ]
+    assert {(drift.session_id, drift.detail) for drift in report.drifts} == {
+        (listed, "differs in amount_total"),
+        (gone, "differs in amount_total"),
+    }
+    payment = shop.payment_of(listed)
+    shop.run(decide(shop.store, payment.payment_id, "ada: agreed"))
+    shop.work()
+    assert [drift.session_id for drift in verify(shop).drifts] == [gone]
 
 
 def test_dead_letters_and_what_waits_too_long_are_seen(shop: Shop) -> None:

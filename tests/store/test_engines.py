@@ -7,6 +7,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -181,6 +182,24 @@ def test_a_pool_is_bounded(sql_world: SqlWorld) -> None:
         return refused
 
     assert sql_world.run(told())
+
+
+def test_a_payment_s_times_are_utc_in_a_connection_of_another_zone(
+    postgres_world: PostgresWorld, role: Callable[[str], None]
+) -> None:
+    """By one id, by several, and under its lock: the same instants, in UTC."""
+    role("timezone = 'Asia/Kolkata'")
+
+    async def times() -> list[datetime | None]:
+        store = await postgres_world.open()
+        await store.add_payment(full_payment("p1"))
+        one, several = await store.payment("p1"), (await store.payments(["p1"]))["p1"]
+        async with store.transaction() as tx:
+            locked = await tx.lock_payment("p1")
+        assert one == several == locked == full_payment("p1")
+        return [getattr(each, name) for each in (several, locked) for name in ("created_at", "settled_at")]
+
+    assert {moment.tzinfo for moment in postgres_world.run(times()) if moment} == {UTC}
 
 
 def test_a_delivery_waits_for_none_of_the_pool(postgres_world: PostgresWorld) -> None:

@@ -210,7 +210,7 @@ def test_the_connection_carries_the_same_transaction(sql_world: SqlWorld) -> Non
     assert committed(sql_world) == NOTHING
 
 
-@pytest.mark.parametrize("ending", ["commit", "rollback"])
+@pytest.mark.parametrize("ending", ["commit", "rollback", "close", "get_transaction"])
 def test_the_connection_cannot_end_the_transaction(sql_world: SqlWorld, ending: str) -> None:
     """It has no savepoint to end: the handler is told, and nothing is left half done."""
 

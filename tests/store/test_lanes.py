@@ -10,16 +10,17 @@ from typing import Any, TypeVar
 
 import attrs
 import pytest
-from sqlalchemy.exc import IntegrityError
 
 from payments_core.adapters.sql import SqlStore, inbox, upgrade
 from payments_core.adapters.sql.blocking import BlockingConnector
+from payments_core.adapters.sql.faults import is_lost_race
 from payments_core.adapters.sql.processes import BlockingEngines
 from payments_core.adapters.sql.statements import Dialect
 from payments_core.adapters.sql.urls import database_url
 from payments_core.domain.delivery import ClaimedEvent
 from payments_core.domain.refs import Ref
 from payments_core.drive import run_blocking
+from payments_core.errors import StoreUnavailable
 from payments_core.testing.contracts.examples import MOMENT, claim_one, finish, payment, put_into_lane, received
 from tests.store.worlds import LIMITS, PostgresWorld
 
@@ -221,7 +222,7 @@ def test_an_adopter_waits_for_a_rival_and_then_decides(world: PostgresWorld, end
         assert world.query("SELECT DISTINCT payment_id FROM payments_ref") == [(owner,)]
 
 
-def test_the_loser_sees_an_integrity_error_inside_its_claim(world: PostgresWorld) -> None:
+def test_the_loser_is_told_inside_its_claim(world: PostgresWorld) -> None:
     """What the retry of `claim` rests on: the violation comes out of the statement itself."""
     with workers(world, 2) as (first, second), ThreadPoolExecutor(1) as thread:
         wake = an_older_event_that_becomes_due(world, first.store)
@@ -233,5 +234,6 @@ def test_the_loser_sees_an_integrity_error_inside_its_claim(world: PostgresWorld
             return running
 
         _, running = first.claim_and(meanwhile)
-        with pytest.raises(IntegrityError):
+        with pytest.raises(StoreUnavailable) as told:
             running.result(timeout=20)
+        assert is_lost_race(told.value)

@@ -137,6 +137,8 @@ def test_what_was_written_before_an_upgrade_is_there_after_it(url: str) -> None:
     histories = [run_blocking(store.records.history(name)) for name in ("p1", "p2")]
     run_blocking(store.close())
     assert sorted(found) == ["p1", "p2"]
+    # Nothing was enabled by code that wrote nothing down; the proof takes it so.
+    assert [(one.adjustments, one.discrepancies) for one in found.values()] == [(None, ())] * 2
     assert [[one.reason for one in history.transitions] for history in histories if history] == [[None], [None]]
 
 

@@ -5,34 +5,20 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import threading
-from collections.abc import Coroutine
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, TypeVar
 
 import psycopg
-from blockbuster import blockbuster_ctx
 
 from payments_core.adapters.memory import MemoryStore
 from payments_core.adapters.sql import Limits, SqlStore, async_store, blocking_store
 from payments_core.ports import Io, Store
 from payments_core.testing.contracts import StoreWorld
-
-T = TypeVar("T")
+from tests.guarded import Guarded
 
 #: Enough for a test's threads, and an unreachable server is given up at once.
 LIMITS = Limits(pool_size=2, overflow=6, connect_s=2)
-
-
-class GuardedWorld(StoreWorld):
-    """In the async world a blocking call of ours on the event loop fails the test."""
-
-    def run(self, scenario: Coroutine[Any, Any, T]) -> T:
-        if self.io == "blocking":
-            return super().run(scenario)
-        with blockbuster_ctx(["payments_core.adapters"]):
-            return super().run(scenario)
 
 
 class HandClock:
@@ -53,7 +39,7 @@ class HandClock:
             self._now += timedelta(seconds=seconds)
 
 
-class MemoryWorld(GuardedWorld):
+class MemoryWorld(Guarded, StoreWorld):
     """Its "processes" share their rows."""
 
     def __init__(self, io: Io) -> None:
@@ -68,11 +54,14 @@ class MemoryWorld(GuardedWorld):
     async def pass_time(self, seconds: float) -> None:
         self.clock.advance(seconds)
 
+    async def count_openings(self) -> int:
+        return 0 if self._owner is None else len(self._owner._data.openings)
+
     def make_unreachable(self) -> Store | None:
         return None
 
 
-class SqlWorld(GuardedWorld):
+class SqlWorld(Guarded, StoreWorld):
     """A database at a URL."""
 
     def __init__(self, io: Io, url: str) -> None:
@@ -94,6 +83,11 @@ class SqliteWorld(SqlWorld):
 
     async def pass_time(self, seconds: float) -> None:
         self.clock.advance(seconds)
+
+    async def count_openings(self) -> int:
+        if self.io == "async":
+            return len(await asyncio.to_thread(self.query, "SELECT name FROM payments_opening"))
+        return len(self.query("SELECT name FROM payments_opening"))
 
     def make_unreachable(self) -> Store | None:
         broken = self.folder / "broken.db"
@@ -121,6 +115,18 @@ class PostgresWorld(SqlWorld):
             seconds,
             seconds,
         )
+        self.query(
+            "UPDATE payments_opening SET leased_until = leased_until - make_interval(secs => %s),"
+            " kept_until = kept_until - make_interval(secs => %s), keyed_at = keyed_at - make_interval(secs => %s)",
+            seconds,
+            seconds,
+            seconds,
+        )
+
+    async def count_openings(self) -> int:
+        if self.io == "async":
+            return len(await asyncio.to_thread(self.query, "SELECT name FROM payments_opening"))
+        return len(self.query("SELECT name FROM payments_opening"))
 
     def make_unreachable(self) -> Store | None:
         return self.make(url="postgresql://nobody:secret@127.0.0.1:1/nowhere")

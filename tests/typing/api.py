@@ -70,6 +70,7 @@ def under_flask() -> None:
         assert_type(event.id, str)
 
     assert_type(payments.create_checkout_session(CHECKOUT), CheckoutSession)
+    assert_type(payments.create_checkout_session(CHECKOUT, idempotency_key="order-1"), CheckoutSession)
     assert_type(payments.run_due(), int)
     blueprint = create_blueprint(payments, webhooks=False)
     assert_type(blueprint, Blueprint)

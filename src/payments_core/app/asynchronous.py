@@ -8,8 +8,11 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from payments_core.app.core import CONSTRUCTOR_OPTIONS, Core, announce, compose, utc_now
+from payments_core.app.core import CONSTRUCTOR_OPTIONS, Core, announce, answering, compose, utc_now
+from payments_core.app.flights import LoopFlights
 from payments_core.app.invokers import AsyncInvoker
+from payments_core.app.metering import installed_meter
+from payments_core.app.redis import shared_or_own_cache, shared_or_own_limiter
 from payments_core.app.relays import RelayTask, relay_maker
 from payments_core.app.runners import GRACE_S, TaskRunner
 from payments_core.domain.cart import CheckoutRequest, CheckoutSession, SessionStatus
@@ -19,7 +22,7 @@ from payments_core.domain.events import DomainEvent
 from payments_core.domain.pricing import PriceClaim
 from payments_core.domain.reconciliation import Reconciled
 from payments_core.errors import Discrepancy
-from payments_core.ports import Clock, Gateway, Handler, Store, Watch
+from payments_core.ports import Clock, Gateway, Handler, Limiter, Meter, PriceCache, Store, Watch
 from payments_core.settings import Settings
 
 if TYPE_CHECKING:
@@ -35,10 +38,10 @@ class AsyncPayments:
     """Payments on an event loop. One instance serves one loop at a time; `Payments` is its synchronous twin.
 
     `store` and `gateway` are the library's own unless given. `http_client` is a stripe HTTP client, `session_factory`
-    an AsyncSession class or sessionmaker for handlers' `tx.session`; `clock` gives aware UTC, `delivery` says how
-    events are handled. With `runner=False` nothing is handled in this process: `payments worker` does it. With
-    `relay=True` this process also publishes outgoing events to Kafka, else `payments relay` does it. Raises
-    ConfigurationError for settings that cannot be used.
+    an AsyncSession class or sessionmaker for handlers' `tx.session`; `clock` gives aware UTC, `meter` counts,
+    `delivery` says how events are handled. With `runner=False` nothing is handled in this process: `payments worker`
+    does it. With `relay=True` this process also publishes outgoing events to Kafka, else `payments relay` does it.
+    Raises ConfigurationError for settings that cannot be used.
     """
 
     def __init__(
@@ -47,6 +50,9 @@ class AsyncPayments:
         *,
         store: Store | None = None,
         gateway: Gateway | None = None,
+        price_cache: PriceCache | None = None,
+        limiter: Limiter | None = None,
+        meter: Meter | None = None,
         http_client: HttpClient | None = None,
         session_factory: SessionFactory | None = None,
         clock: Clock = utc_now,
@@ -55,7 +61,8 @@ class AsyncPayments:
         relay: bool = False,
     ) -> None:
         self._has_runner = runner
-        self._relay = RelayTask(relay_maker(settings, own_store=store is None)) if relay else None
+        meter = meter or installed_meter()
+        self._relay = RelayTask(relay_maker(settings, meter, own_store=store is None)) if relay else None
         self._runner = TaskRunner()
         self._starting = asyncio.Lock()
         self._started = False
@@ -63,6 +70,10 @@ class AsyncPayments:
             settings,
             store=store or _store(settings, session_factory, clock),
             gateway=gateway or _gateway(settings, http_client),
+            cache=price_cache or shared_or_own_cache(settings, "async"),
+            limiter=limiter or shared_or_own_limiter(settings, "async"),
+            meter=meter,
+            flights=LoopFlights(),
             invoker=AsyncInvoker(),
             crew=self._runner,
             policy=delivery or DeliveryPolicy(),
@@ -88,10 +99,18 @@ class AsyncPayments:
         """Raise ConfigurationError unless there is a webhook secret that can be trusted."""
         self.core.settings.webhook_secrets()
 
-    async def create_checkout_session(self, request: CheckoutRequest, *, user_id: str | None = None) -> CheckoutSession:
-        """Open a checkout. Raises InvalidRequest, PriceVerificationError, StripeError or StoreUnavailable."""
+    async def create_checkout_session(
+        self, request: CheckoutRequest, *, user_id: str | None = None, idempotency_key: str | None = None
+    ) -> CheckoutSession:
+        """Open a checkout.
+
+        The same `idempotency_key` (1 to 255 printable ASCII characters) and request give the same session for a day,
+        whatever happened in between. Without one, the same verified request of the same user gives the session that is
+        still open, for half an hour. Raises InvalidRequest, PriceVerificationError, IdempotencyConflict (the key was
+        used with another request), IdempotencyInProgress (the first one still runs), StripeError or StoreUnavailable.
+        """
         await self.start()
-        return await self.core.create_checkout_session(request, user_id)
+        return await self.core.create_checkout_session(request, user_id, idempotency_key)
 
     async def verify_prices(self, claims: Sequence[PriceClaim]) -> Sequence[Discrepancy]:
         """The lines whose price is not the catalogue's. Raises UnknownProduct or StripeError."""
@@ -151,9 +170,7 @@ class AsyncPayments:
 
     async def answer(self, route: Route, request: HttpRequest) -> HttpReply:
         """The reply to an HTTP request for one of the library's routes."""
-        from payments_core.app.endpoints import answer
-
-        return await answer(self.core, route, request, self.start)
+        return await answering()(self.core, route, request, self.start)
 
     async def start(self, *, runner: bool | None = None) -> None:
         """Prepare the store and start the runner, once. Called by whatever needs them; harmless to repeat.
@@ -183,6 +200,8 @@ class AsyncPayments:
         if self._relay is not None:
             await self._relay.stop(grace_s)
         await self.core.gateway.close()
+        await self.core.cache.close()
+        await self.core.limiter.close()
         await self.core.store.close()
         self._started = False
         self._starting = asyncio.Lock()

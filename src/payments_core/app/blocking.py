@@ -10,8 +10,11 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from payments_core.app.core import CONSTRUCTOR_OPTIONS, Core, announce, compose, utc_now
+from payments_core.app.core import CONSTRUCTOR_OPTIONS, Core, announce, answering, compose, utc_now
+from payments_core.app.flights import ThreadFlights
 from payments_core.app.invokers import BlockingInvoker
+from payments_core.app.metering import installed_meter
+from payments_core.app.redis import shared_or_own_cache, shared_or_own_limiter
 from payments_core.app.relays import RelayThread, relay_maker
 from payments_core.app.runners import GRACE_S, ThreadRunner
 from payments_core.domain.cart import CheckoutRequest, CheckoutSession, SessionStatus
@@ -22,7 +25,7 @@ from payments_core.domain.pricing import PriceClaim
 from payments_core.domain.reconciliation import Reconciled
 from payments_core.drive import run_blocking
 from payments_core.errors import Discrepancy
-from payments_core.ports import Clock, Gateway, Handler, Store, Watch
+from payments_core.ports import Clock, Gateway, Handler, Limiter, Meter, PriceCache, Store, Watch
 from payments_core.settings import Settings
 
 if TYPE_CHECKING:
@@ -40,9 +43,9 @@ class Payments:
     Thread-safe, and safe to build before a fork: connections and the runner's thread are made on first use, in the
     process that uses them. `store` and `gateway` are the library's own unless given; `http_client` is a stripe HTTP
     client, `session_factory` a Session class or sessionmaker for handlers' `tx.session`; `clock` gives aware UTC,
-    `delivery` says how events are handled. With `runner=False` nothing is handled in this process: `payments worker`
-    does it. With `relay=True` a thread of this process also publishes outgoing events to Kafka, else `payments relay`
-    does it. Raises ConfigurationError for settings that cannot be used.
+    `meter` counts, `delivery` says how events are handled. With `runner=False` nothing is handled in this process:
+    `payments worker` does it. With `relay=True` a thread of this process also publishes outgoing events to Kafka, else
+    `payments relay` does it. Raises ConfigurationError for settings that cannot be used.
     """
 
     def __init__(
@@ -51,6 +54,9 @@ class Payments:
         *,
         store: Store | None = None,
         gateway: Gateway | None = None,
+        price_cache: PriceCache | None = None,
+        limiter: Limiter | None = None,
+        meter: Meter | None = None,
         http_client: HttpClient | None = None,
         session_factory: SessionFactory | None = None,
         clock: Clock = utc_now,
@@ -59,7 +65,8 @@ class Payments:
         relay: bool = False,
     ) -> None:
         self._has_runner = runner
-        self._relay = RelayThread(relay_maker(settings, own_store=store is None)) if relay else None
+        meter = meter or installed_meter()
+        self._relay = RelayThread(relay_maker(settings, meter, own_store=store is None)) if relay else None
         self._runner = ThreadRunner()
         self._starting = threading.Lock()
         self._started_in: int | None = None
@@ -67,6 +74,10 @@ class Payments:
             settings,
             store=store or _store(settings, session_factory, clock),
             gateway=gateway or _gateway(settings, http_client),
+            cache=price_cache or shared_or_own_cache(settings, "blocking"),
+            limiter=limiter or shared_or_own_limiter(settings, "blocking"),
+            meter=meter,
+            flights=ThreadFlights(),
             invoker=BlockingInvoker(),
             crew=self._runner,
             policy=delivery or DeliveryPolicy(),
@@ -92,10 +103,18 @@ class Payments:
         """Raise ConfigurationError unless there is a webhook secret that can be trusted."""
         self.core.settings.webhook_secrets()
 
-    def create_checkout_session(self, request: CheckoutRequest, *, user_id: str | None = None) -> CheckoutSession:
-        """Open a checkout. Raises InvalidRequest, PriceVerificationError, StripeError or StoreUnavailable."""
+    def create_checkout_session(
+        self, request: CheckoutRequest, *, user_id: str | None = None, idempotency_key: str | None = None
+    ) -> CheckoutSession:
+        """Open a checkout.
+
+        The same `idempotency_key` (1 to 255 printable ASCII characters) and request give the same session for a day,
+        whatever happened in between. Without one, the same verified request of the same user gives the session that is
+        still open, for half an hour. Raises InvalidRequest, PriceVerificationError, IdempotencyConflict (the key was
+        used with another request), IdempotencyInProgress (the first one still runs), StripeError or StoreUnavailable.
+        """
         self.start()
-        return run_blocking(self.core.create_checkout_session(request, user_id))
+        return run_blocking(self.core.create_checkout_session(request, user_id, idempotency_key))
 
     def verify_prices(self, claims: Sequence[PriceClaim]) -> Sequence[Discrepancy]:
         """The lines whose price is not the catalogue's. Raises UnknownProduct or StripeError."""
@@ -155,9 +174,7 @@ class Payments:
 
     def answer(self, route: Route, request: HttpRequest) -> HttpReply:
         """The reply to an HTTP request for one of the library's routes."""
-        from payments_core.app.endpoints import answer
-
-        return run_blocking(answer(self.core, route, request, self._start))
+        return run_blocking(answering()(self.core, route, request, self._start))
 
     def start(self, *, runner: bool | None = None) -> None:
         """Prepare the store and start the runner, once in each process. Harmless to repeat.
@@ -186,6 +203,8 @@ class Payments:
                 self._relay.stop(grace_s)
         self._started_in = None
         run_blocking(self.core.gateway.close())
+        run_blocking(self.core.cache.close())
+        run_blocking(self.core.limiter.close())
         run_blocking(self.core.store.close())
 
     async def _start(self) -> None:

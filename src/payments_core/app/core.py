@@ -8,7 +8,8 @@ import random
 import uuid
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Final, Literal
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from attrs import frozen
 
@@ -19,12 +20,15 @@ from payments_core.domain.observations import Policy
 from payments_core.domain.pricing import PriceClaim
 from payments_core.domain.reconciliation import Reconciled
 from payments_core.errors import ConfigurationError, Discrepancy, StoreUnavailable
-from payments_core.ports import Clock, Crew, Gateway, Invoker, Io, Store, Watch
+from payments_core.http.addresses import Proxies
+from payments_core.ports import Clock, Crew, Flights, Gateway, Invoker, Io, Limiter, Meter, PriceCache, Store, Watch
 from payments_core.services.checkout import Checkout
 from payments_core.services.gathering import Gathering
 from payments_core.services.ground import Ground
+from payments_core.services.guard import Guard
 from payments_core.services.handlers import Handlers
 from payments_core.services.intake import Intake
+from payments_core.services.price_book import PriceBook
 from payments_core.services.prices import Prices
 from payments_core.services.processing import Processing
 from payments_core.services.reconcile import Reconciliation
@@ -34,16 +38,19 @@ from payments_core.services.status import Status
 from payments_core.services.verify import Verification
 from payments_core.settings import Settings
 
-_log = logging.getLogger("payments_core")
+if TYPE_CHECKING:
+    from payments_core.app.endpoints import Answer
 
-#: Taken, since deployments may set them already; said at the start, since silence would promise too much.
-_NOT_USED_YET: Final = ("payments_redis_url", "payments_trusted_proxies")
+_log = logging.getLogger("payments_core")
 
 
 #: What the facades' constructors take beside settings; `from_env` tells the two apart by these names.
 CONSTRUCTOR_OPTIONS: Final = (
     "store",
     "gateway",
+    "price_cache",
+    "limiter",
+    "meter",
     "http_client",
     "session_factory",
     "clock",
@@ -78,6 +85,11 @@ class Core:
     settings: Settings
     store: Store
     gateway: Gateway
+    cache: PriceCache
+    limiter: Limiter
+    meter: Meter
+    guard: Guard
+    proxies: Proxies
     handlers: Handlers
     prices: Prices
     checkout: Checkout
@@ -87,9 +99,11 @@ class Core:
     reconciliation: Reconciliation
     verification: Verification
 
-    async def create_checkout_session(self, request: CheckoutRequest, user_id: str | None = None) -> CheckoutSession:
+    async def create_checkout_session(
+        self, request: CheckoutRequest, user_id: str | None = None, idempotency_key: str | None = None
+    ) -> CheckoutSession:
         """See Checkout.open."""
-        return await self.checkout.open(request, user_id=user_id)
+        return await self.checkout.open(request, user_id=user_id, idempotency_key=idempotency_key)
 
     async def verify_prices(self, claims: Sequence[PriceClaim]) -> Sequence[Discrepancy]:
         """See Prices.verify."""
@@ -140,11 +154,13 @@ class Core:
             health = await self.store.health()
         except StoreUnavailable:
             return Readiness(ready=False, checks={"store": "unavailable"})
+        self.meter.standing(health)
         checks = {
             "store": "ok",
             "oldestUnhandledSeconds": int(health.oldest_unhandled_s),
             "deadLetters": health.dead_letters,
             "outboxBacklog": health.outbox_backlog,
+            "quarantinedPayments": health.quarantined,
         }
         return Readiness(ready=True, checks=checks)
 
@@ -154,6 +170,10 @@ def compose(
     *,
     store: Store,
     gateway: Gateway,
+    cache: PriceCache,
+    flights: Flights,
+    limiter: Limiter,
+    meter: Meter,
     invoker: Invoker,
     crew: Crew,
     policy: DeliveryPolicy,
@@ -161,9 +181,12 @@ def compose(
     clock: Clock,
 ) -> Core:
     """The flows over these adapters. Raises ConfigurationError for an adapter of the other world."""
-    _check_world(io, store=store, gateway=gateway)
+    _check_world(io, store=store, gateway=gateway, price_cache=cache, limiter=limiter)
     handlers = Handlers(invoker)
-    prices = Prices(gateway, settings.price_policy)
+    book = PriceBook(gateway, cache, flights, settings.payments_price_cache_s, settings.payments_price_stale_s)
+    prices = Prices(book, settings.price_policy)
+    secret = settings.stripe_secret_key.get_secret_value().encode()
+    guard = Guard(limiter, store, gateway, clock, settings.limit, secret)
     mode: dict[Literal["livemode", "account"], Any] = {
         "livemode": settings.livemode,
         "account": settings.payments_account,
@@ -181,6 +204,7 @@ def compose(
         store,
         gateway,
         prices,
+        crew,
         clock,
         new_id,
         app=settings.payments_app,
@@ -189,9 +213,11 @@ def compose(
     )
     settlement = Settlement(store, handlers, clock)
     jitter = random.Random().random  # noqa: S311 - spreads retries, guards nothing
-    processing = Processing(store, routing, Gathering(gateway), settlement, clock, jitter, crew, policy, **mode)
+    processing = Processing(
+        store, routing, Gathering(gateway), settlement, clock, jitter, crew, policy, book, guard, meter=meter, **mode
+    )
     has_secret = settings.stripe_webhook_secret is not None
-    intake = Intake(store, crew, clock, settings.webhook_secrets()) if has_secret else None
+    intake = Intake(store, crew, clock, settings.webhook_secrets(), meter) if has_secret else None
     status = Status(store, gateway, crew, **mode)
     ours = Policy(settings.payments_app, settings.payments_foreign == "tell")
     ground = Ground(store, gateway, crew, clock, ours, **mode)
@@ -199,6 +225,11 @@ def compose(
         settings,
         store,
         gateway,
+        cache,
+        limiter,
+        meter,
+        guard,
+        Proxies(settings.payments_trusted_proxies),
         handlers,
         prices,
         checkout,
@@ -210,20 +241,25 @@ def compose(
     )
 
 
+@cache
+def answering() -> Answer:
+    """What answers requests; with it come the models of all bodies and replies, so it is imported with the first."""
+    from payments_core.app.endpoints import answer
+
+    return answer
+
+
 def announce(settings: Settings) -> None:
     """Say once, at the start, what a reader of the log should know about this configuration."""
     if settings.price_policy == "declared":
         _log.warning("Price policy is declared: whoever reaches the checkout route names the price")
     if not settings.payments_redirect_hosts:
         _log.warning("PAYMENTS_REDIRECT_HOSTS is not set: buyers may be sent to any https host")
-    for name in _NOT_USED_YET:
-        if getattr(settings, name):
-            _log.warning("%s is set, and nothing uses it yet", name.upper())
     if not settings.kafka_brokers:
         _log.info("KAFKA_BROKERS is not set: events stay in the outbox until a broker is named")
 
 
-def _check_world(io: Io, **adapters: Store | Gateway) -> None:
+def _check_world(io: Io, **adapters: Store | Gateway | PriceCache | Limiter) -> None:
     facade = "Payments" if io == "blocking" else "AsyncPayments"
     for name, adapter in adapters.items():
         if adapter.io != io:

@@ -5,12 +5,18 @@ Nothing here waits for anything but the core, so the synchronous facade can driv
 
 from __future__ import annotations
 
+import logging
 import re
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Final
+from collections.abc import Awaitable, Callable, Coroutine
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final
+
+from attrs import evolve
 
 from payments_core.domain.checkout import check_metadata
+from payments_core.domain.opening import KEY_HEADER
 from payments_core.errors import SessionNotFound, StripeError
+from payments_core.http.addresses import caller_of, read_address
 from payments_core.http.bodies import checkout_request, price_claims
 from payments_core.http.messages import HttpReply, HttpRequest
 from payments_core.http.reading import json_body, too_large
@@ -37,8 +43,13 @@ from payments_core.http.stripe_fields import as_invalid_request
 
 if TYPE_CHECKING:
     from payments_core.app.core import Core
+    from payments_core.services.guard import CountedRoute
+
+_log = logging.getLogger("payments_core.guard")
 
 Endpoint = Callable[["Core", HttpRequest], Awaitable[HttpReply]]
+
+Answer = Callable[["Core", Route, HttpRequest, Callable[[], Awaitable[None]]], Coroutine[Any, Any, HttpReply]]
 
 # Whatever else was asked for was not made by Stripe, and is not worth a question to anybody.
 _SESSION_ID = re.compile(r"cs_[A-Za-z0-9_]{1,250}")
@@ -61,16 +72,35 @@ async def answer(core: Core, route: Route, request: HttpRequest, start: Callable
         return refuse(error, request)
 
 
+async def _admitted(core: Core, route: CountedRoute, request: HttpRequest) -> str:
+    """Count the request; the digest of its caller. Raises RateLimited."""
+    forwarded = request.headers.get("x-forwarded-for", "")
+    direct, address = read_address(request.peer), core.proxies.client(request.peer, forwarded)
+    if address is None or (forwarded and address.is_private and address == direct):
+        _say_who_counts("a local socket (unix)" if direct is None else request.peer)
+    return await core.guard.admit(route, user_id=request.user_id, caller=caller_of(address))
+
+
+@lru_cache(maxsize=16)
+def _say_who_counts(peer: str) -> None:
+    """Once for each: all that comes through it is one caller, which a shop behind a proxy does not mean."""
+    _log.warning("Requests come from %s, not in PAYMENTS_TRUSTED_PROXIES: all that it passes on are one caller", peer)
+
+
 async def _create_checkout_session(core: Core, request: HttpRequest) -> HttpReply:
+    caller = await _admitted(core, "checkouts", request)
     checkout = checkout_request(json_body(request), default_currency=core.settings.payments_currency)
     if request.names_users:
         # Also where nobody is signed in: a guest must not name himself as somebody.
         check_metadata(checkout.metadata, has_user=True)
-    session = await core.create_checkout_session(checkout, request.user_id)
+    key = request.headers.get(KEY_HEADER)
+    asked = evolve(checkout, caller_digest=caller)
+    session = await core.create_checkout_session(asked, request.user_id, key)
     return model_reply(200, checkout_session_reply(session), request.request_id)
 
 
 async def _verify_prices(core: Core, request: HttpRequest) -> HttpReply:
+    await _admitted(core, "prices", request)
     claims = price_claims(json_body(request), default_currency=core.settings.payments_currency)
     found = await core.verify_prices(claims)
     return model_reply(200, prices_reply(tuple(found)), request.request_id)

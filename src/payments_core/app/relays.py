@@ -16,6 +16,8 @@ from typing import Final, TypeVar
 
 from payments_core.app.runners import GRACE_S
 from payments_core.errors import ConfigurationError
+from payments_core.extras import needing
+from payments_core.ports import Meter
 from payments_core.ports.publishing import Errands
 from payments_core.services.relay import BATCH_ROWS, Relay
 from payments_core.settings import RelaySettings
@@ -33,7 +35,7 @@ _CLOSING_S: Final = 5.0
 _INHERITED: Final[list[object]] = []
 
 
-def relay_maker(settings: RelaySettings, *, own_store: bool) -> Make:
+def relay_maker(settings: RelaySettings, meter: Meter, *, own_store: bool) -> Make:
     """What makes the relay of a facade; nothing is connected yet.
 
     Raises ConfigurationError for settings that cannot be used, and beside a store that is not the library's own.
@@ -43,27 +45,22 @@ def relay_maker(settings: RelaySettings, *, own_store: bool) -> Make:
             "relay=True publishes from the database of PAYMENTS_DATABASE_URL, and another store was given; leave one "
             "of the two out."
         )
-    compose_relay(settings, LoopErrands())
-    return lambda errands: compose_relay(settings, errands, batch_rows=_ROWS_BESIDE_REQUESTS)
+    compose_relay(settings, LoopErrands(), meter)
+    return lambda errands: compose_relay(settings, errands, meter, batch_rows=_ROWS_BESIDE_REQUESTS)
 
 
 def compose_relay(
-    settings: RelaySettings, errands: Errands, *, hands: int = HANDS, batch_rows: int = BATCH_ROWS
+    settings: RelaySettings, errands: Errands, meter: Meter, *, hands: int = HANDS, batch_rows: int = BATCH_ROWS
 ) -> Relay:
     """The relay of a deployment. Raises ConfigurationError for settings that cannot be used."""
-    try:
+    with needing("kafka", by="KAFKA_BROKERS"):
         from payments_core.adapters.kafka.publisher import KafkaPublisher
-    except ModuleNotFoundError as missing:
-        raise ConfigurationError(
-            f"KAFKA_BROKERS needs the package {missing.name}, which is not installed; run "
-            'pip install "payments-core[kafka]".'
-        ) from None
     from payments_core.adapters.sql.relaying import async_outbox
 
     outbox = async_outbox(settings.payments_database_url.get_secret_value())
     publishers = [KafkaPublisher(settings, app=settings.payments_app) for _ in range(min(hands, outbox.hands))]
     jitter = random.Random().random  # noqa: S311 - spreads retries, guards nothing
-    return Relay(outbox, publishers, errands, jitter, batch_rows)
+    return Relay(outbox, publishers, errands, jitter, batch_rows, meter)
 
 
 class LoopErrands:

@@ -14,9 +14,10 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import TypeVar
 
+from payments_core.drive import run_blocking
 from payments_core.errors import StoreUnavailable, frames_of
 
 T = TypeVar("T")
@@ -100,6 +101,23 @@ class TaskRunner:
                     await asyncio.wait_for(self._work.wait(), wait_s)
 
 
+class _Waiting(Iterator[T]):
+    """Items that several threads take, each of them once."""
+
+    def __init__(self, items: Sequence[T]) -> None:
+        self._items = iter(items)
+        self._taking = threading.Lock()
+
+    def __next__(self) -> T:
+        with self._taking:
+            return next(self._items)
+
+    def leave(self) -> None:
+        """Let nobody begin another."""
+        with self._taking:
+            self._items = iter(())
+
+
 class ThreadRunner:
     """Runs on a thread of its own; also the flows' Crew in the synchronous world."""
 
@@ -113,7 +131,9 @@ class ThreadRunner:
 
     def nudge(self) -> None:
         """See Waiter."""
-        self._work.set()
+        # Setting it takes a lock. It is cleared before a round looks for work, so where it is set the round is to come.
+        if not self._work.is_set():
+            self._work.set()
 
     async def pause(self, seconds: float) -> None:
         """See Waiter."""
@@ -129,8 +149,30 @@ class ThreadRunner:
         return self._stopping
 
     async def each(self, items: Sequence[T], work: Callable[[T], Awaitable[object]], *, hands: int) -> None:
-        """See Crew: one after another, whatever the number of hands."""
-        _raise_first([[failure for item in items if (failure := await _failure_of(work(item))) is not None]])
+        """See Crew: as many threads as hands, this one among them, take one item after another."""
+        waiting, failed = _Waiting(items), list[BaseException]()
+
+        def hand() -> None:
+            for item in waiting:
+                try:
+                    failure = run_blocking(_failure_of(work(item)))
+                except BaseException as stopped:  # noqa: BLE001 - raised here once the others have ended
+                    waiting.leave()
+                    failed.insert(0, stopped)
+                else:
+                    failed.extend([] if failure is None else [failure])
+
+        # In the caller's context, where a web framework keeps its own. None outlives the call or keeps a process alive.
+        others = [
+            threading.Thread(target=contextvars.copy_context().run, args=(hand,), name="payments-hand", daemon=True)
+            for _ in range(min(hands, len(items)) - 1)
+        ]
+        for other in others:
+            other.start()
+        hand()
+        for other in others:
+            other.join()
+        _raise_first([failed])
 
     def start(self, run_due: Callable[[], int], next_due_s: Callable[[], float | None]) -> None:
         """Begin on a daemon thread, which never keeps a process alive."""
@@ -225,7 +267,7 @@ async def _failure_of(work: Awaitable[object]) -> Exception | None:
     return None
 
 
-def _raise_first(failed: Sequence[Sequence[Exception]]) -> None:
+def _raise_first(failed: Sequence[Sequence[BaseException]]) -> None:
     first = next((failure for failures in failed for failure in failures), None)
     if first is not None:
         raise first

@@ -66,7 +66,7 @@ def show_lines(event: EventRecord, now: datetime, history: PaymentHistory | None
         ("Last error", event.last_error or "none"),
     ]
     lines = [f"{name:<12}{plain(value)}" for name, value in facts]
-    return lines if history is None else [*lines, "", *_history_lines(history)]
+    return lines if history is None else [*lines, "", *history_lines(history)]
 
 
 def event_json(event: EventRecord) -> dict[str, Any]:
@@ -152,7 +152,8 @@ def _payment(event: EventRecord, history: PaymentHistory | None) -> str:
     return f"{event.payment_id} ({'not in this database' if history is None else history.state.value})"
 
 
-def _history_lines(history: PaymentHistory) -> list[str]:
+def history_lines(history: PaymentHistory) -> list[str]:
+    """What happened to a payment, and what the world is told of it."""
     happened = [(clock(one.recorded_at), one.transition, one.reason or "-") for one in history.transitions]
     told = [(one.type, one.event_id, _sent(one)) for one in history.outgoing]
     lines = table(("RECORDED (UTC)", "TRANSITION", "REASON"), happened) if happened else ["Nothing is recorded of it."]

@@ -14,6 +14,7 @@ from typing import Final
 import click
 
 from payments_core.adapters.sql import schema
+from payments_core.app.metering import installed_meter
 from payments_core.app.relays import LoopErrands, compose_relay
 from payments_core.app.runners import GRACE_S
 from payments_core.cli.database import told
@@ -65,7 +66,7 @@ async def _main(
     settings: RelaySettings, *, create_topics: bool, since: datetime | None, once: bool, grace_s: float
 ) -> None:
     errands = LoopErrands()
-    relay = compose_relay(settings, errands)
+    relay = compose_relay(settings, errands, installed_meter())
     try:
         if not once:
             _leave_on_signals(errands)

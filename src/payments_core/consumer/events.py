@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 from ..domain.consumption import ConsumptionPolicy
 from ..errors import ConfigurationError
+from ..extras import needing
 from ..ports import Handler
 from ..ports.consuming import Consumed, MessageSource
 from ..published import PublishedEvent
@@ -155,11 +156,6 @@ class EventConsumer:
         return make(self._settings.payments_database_url.get_secret_value(), session_factory=self._session_factory)
 
     def _broker(self) -> MessageSource:
-        try:
+        with needing("kafka", by="Consuming"):
             from ..adapters.kafka.consumer import KafkaMessages
-        except ModuleNotFoundError as missing:
-            raise ConfigurationError(
-                f"Consuming needs the package {missing.name}, which is not installed; run "
-                'pip install "payments-core[kafka]".'
-            ) from None
         return KafkaMessages(self._settings, self._group, self.topics, self._limits)

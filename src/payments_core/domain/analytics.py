@@ -3,9 +3,10 @@
 The store counts and sums by day, since a million rows are its trade; everything above that is added up here, where it
 is plain arithmetic over whole numbers. Money of two currencies, or of test and live mode, is never added together.
 
-A payment stands in exactly one place (`standing_of`). It *came to an end* when it is settled, expired, or failed; the
-success rate is the settled share of those. A failed payment can still be settled, since its buyer may try again; it
-then moves, and the rate with it.
+A payment stands in exactly one place (`standing_of`). It *came to an end* when it is settled, expired, failed or
+rejected; the success rate is the settled share of those. A failed payment can still be settled, since its buyer may try
+again; it then moves, and the rate with it. A quarantined payment is neither a success nor at an end: somebody has to
+decide.
 """
 
 from __future__ import annotations
@@ -29,12 +30,14 @@ class Standing(StrEnum):
     SETTLED = "settled"
     EXPIRED = "expired"
     FAILED = "failed"
+    REJECTED = "rejected"
+    QUARANTINED = "quarantined"
     PROCESSING = "processing"
     OPEN = "open"
 
 
 #: The standings of payments that came to an end.
-ENDED: Final = (Standing.SETTLED, Standing.EXPIRED, Standing.FAILED)
+ENDED: Final = (Standing.SETTLED, Standing.EXPIRED, Standing.FAILED, Standing.REJECTED)
 
 #: The rate is cut to this many digits, not rounded: 1.0000 then means that all were settled.
 _RATE_DIGITS: Final = 4

@@ -61,7 +61,11 @@ class Cart:
 
 @frozen
 class CheckoutRequest:
-    """A checkout as asked for: exact, but not yet compared with the catalogue or the allow-list."""
+    """A checkout as asked for: exact, but not yet compared with the catalogue or the allow-list.
+
+    `caller_digest` stands for the address that asked, where declined attempts are to count against it; never the
+    address itself.
+    """
 
     cart: Cart
     success_url: str
@@ -69,6 +73,7 @@ class CheckoutRequest:
     customer_email: str | None = field(default=None, repr=False)
     metadata: Mapping[str, str] = field(factory=dict[str, str], repr=False)
     ui_mode: UiMode = "hosted_page"
+    caller_digest: str | None = field(default=None, repr=False)
 
 
 @frozen

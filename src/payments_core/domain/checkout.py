@@ -15,7 +15,7 @@ from urllib.parse import SplitResult, urlsplit
 from ..errors import FieldProblem, InvalidRequest, RedirectNotAllowed
 from ..settings import is_loopback
 from .cart import CheckoutRequest, Line
-from .payment import Payment
+from .payment import Adjustment, Payment
 
 PAYMENT_ID_KEY: Final = "payments_core_id"
 APP_KEY: Final = "payments_core_app"
@@ -43,11 +43,31 @@ def session_params(request: CheckoutRequest, payment: Payment, *, app: str | Non
         "payment_intent_data": {"metadata": stamped},
         **_return_urls(request),
     }
+    if any(line.price_id is not None for line in cart.lines):
+        # A price with currency options is else charged in its own currency, or in the one of the buyer's country.
+        params["currency"] = cart.currency
     if request.customer_email is not None:
         params["customer_email"] = request.customer_email
     if payment.user_id is not None and len(payment.user_id) <= MAX_CLIENT_REFERENCE_CHARS:
         params["client_reference_id"] = payment.user_id
     return params
+
+
+def enabled_adjustments(params: Mapping[str, Any]) -> frozenset[Adjustment]:
+    """What these parameters let Stripe take off or put on the lines; settlement is proved with nothing else.
+
+    Nothing that a Dashboard sets adds a kind by itself: promotion codes, shipping rates and taxes are each a parameter
+    of the session, off where it is not sent (https://docs.stripe.com/api/checkout/sessions/create). Adaptive pricing,
+    which the Dashboard does switch on, leaves the amounts that Stripe reports alone.
+    """
+    enabled = {
+        Adjustment.DISCOUNT: params.get("allow_promotion_codes") or params.get("discounts"),
+        Adjustment.SHIPPING: params.get("shipping_options"),
+        Adjustment.TAX: params.get("automatic_tax", {}).get("enabled")
+        or params.get("managed_payments", {}).get("enabled")
+        or any(line.get("tax_rates") for line in params.get("line_items", ())),
+    }
+    return frozenset(kind for kind, sent in enabled.items() if sent)
 
 
 def check_metadata(metadata: Mapping[str, str], *, has_user: bool) -> None:

@@ -36,10 +36,11 @@ BASE_DELAY_S: Final = 2
 DELAY_GROWTH: Final = 3
 MAX_DELAY_S: Final = 12 * 3600
 LEASE_S: Final = 30
-#: Events leased by one claim, and how many of them an event loop works at once. The second stays below the store's
-#: pool, so that requests find a connection while the runner is busy.
+#: Events leased by one claim, and how many of them are worked at once, as tasks or as threads. The second stays below
+#: the store's pool, so that requests find a connection while the runner is busy; more of them would only wait for the
+#: interpreter.
 CLAIM_LIMIT: Final = 20
-HANDS: Final = 8
+HANDS: Final = 4
 #: How long an event may wait for its cause (a payment intent for its session) before it acts alone.
 PARK_LIMIT_S: Final = 60
 PARK_STEP_S: Final = 3
@@ -84,7 +85,9 @@ class DeliveryPolicy:
     """How events are handled. `lease_s`: how long a worker may be silent before its event is taken over.
 
     A lease shorter than what a handler waits for elsewhere makes work be done twice (its effects never: the fencing
-    token refuses the slower one).
+    token refuses the slower one). `hands`: how many payments one process works at once, where its store takes more than
+    one writer, which SQLite does not. Under Payments each is a thread, and handlers must be fit for that, as views
+    under a threaded server are.
     """
 
     lease_s: int = field(default=LEASE_S, validator=validators.ge(1))

@@ -26,6 +26,7 @@ class DriftKind(StrEnum):
     CURRENCY = "currency_differs"
     DEAD_LETTER = "dead_letter"
     UNHANDLED = "unhandled"
+    QUARANTINED = "quarantined"
 
 
 ADVICE: Final = {
@@ -35,6 +36,7 @@ ADVICE: Final = {
     DriftKind.CURRENCY: "the currencies differ; look the payment up in Stripe's Dashboard",
     DriftKind.DEAD_LETTER: "handling was given up; mend the cause, then `payments events replay`",
     DriftKind.UNHANDLED: "received long ago and not handled; see that a worker or a web process runs, and its log",
+    DriftKind.QUARANTINED: "paid, and not what was agreed; see `payments quarantine show`, then release or reject it",
 }
 
 

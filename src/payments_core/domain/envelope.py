@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from typing import Any, Final, cast
 
 import msgspec
-from attrs import frozen
 from pydantic_core import from_json
 
 from ..errors import MalformedEvent
@@ -26,8 +25,7 @@ UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _NAME: Final = re.compile(r"[\x21-\x7e]{1,255}")
 
 
-@frozen
-class Envelope:
+class Envelope(msgspec.Struct, frozen=True):
     """The outside of an event. `account`, `livemode` and `created_s` (Unix seconds) are None where not stated."""
 
     event_id: str
@@ -37,8 +35,12 @@ class Envelope:
     created_s: int | None = None
 
 
+class _Object(msgspec.Struct):
+    """An object, of which nothing is read."""
+
+
 class _Data(msgspec.Struct):
-    object: msgspec.Raw
+    object: _Object
 
 
 class _Snapshot(msgspec.Struct):
@@ -51,7 +53,6 @@ class _Snapshot(msgspec.Struct):
 
 
 _decode: Final = msgspec.json.Decoder(_Snapshot).decode
-_OBJECT_BEGINS: Final = ord("{")
 
 
 def read_envelope(body: bytes) -> Envelope:
@@ -59,8 +60,6 @@ def read_envelope(body: bytes) -> Envelope:
     try:
         snapshot = _decode(body)
     except UNREADABLE:
-        return _read_slowly(body)
-    if memoryview(snapshot.data.object)[0] != _OBJECT_BEGINS:
         return _read_slowly(body)
     return _envelope(snapshot.id, snapshot.type, snapshot.account, snapshot.livemode, snapshot.created)
 

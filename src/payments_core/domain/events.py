@@ -31,6 +31,19 @@ class Product:
     price: Money
 
 
+@frozen
+class Difference:
+    """One thing in which a payment is not what was agreed.
+
+    `code` names what was compared, mostly by Stripe's own field (`amount_total`, `currency`); amounts are minor units;
+    None: there is none.
+    """
+
+    code: str
+    expected: str | int | None
+    actual: str | int | None
+
+
 @frozen(kw_only=True)
 class DomainEvent:
     """What all domain events have.
@@ -127,7 +140,36 @@ class CheckoutExpired(DomainEvent):
         return {**DomainEvent.data(self), "sessionId": self.session_id}
 
 
-DOMAIN_EVENTS: Final[tuple[type[DomainEvent], ...]] = (PaymentSuccessful, PaymentFailed, CheckoutExpired)
+@frozen(kw_only=True)
+class PaymentMismatch(DomainEvent):
+    """Money came that is not what was agreed: the payment is quarantined, and nothing counts as paid.
+
+    Once per payment at most. `amount` is what Stripe says was paid, `discrepancies` are all that differ. Somebody has
+    to look (`payments quarantine show`); when the payment is released, `PaymentSuccessful` follows.
+    """
+
+    type: ClassVar[str] = "payment.mismatch"
+
+    discrepancies: tuple[Difference, ...]
+
+    def data(self) -> dict[str, Any]:
+        """The `data` of `payment.mismatch`."""
+        return {
+            **DomainEvent.data(self),
+            "paymentIntentId": self.payment_intent_id,
+            "sessionId": self.session_id,
+            "discrepancies": [
+                {"code": one.code, "expected": one.expected, "actual": one.actual} for one in self.discrepancies
+            ],
+        }
+
+
+DOMAIN_EVENTS: Final[tuple[type[DomainEvent], ...]] = (
+    PaymentSuccessful,
+    PaymentFailed,
+    CheckoutExpired,
+    PaymentMismatch,
+)
 
 
 def fact_id(payment_id: str, transition: str, discriminator: str) -> str:

@@ -8,9 +8,18 @@ from typing import Any
 from attrs import evolve, field, frozen
 
 from ..errors import MalformedEvent
-from ..money import Money
-from .events import CheckoutExpired, DomainEvent, PaymentFailed, PaymentSuccessful, Product, fact_id
-from .payment import Finding, Payment, PaymentState, Step, Transition
+from ..money import InvalidAmount, Money
+from .events import (
+    CheckoutExpired,
+    Difference,
+    DomainEvent,
+    PaymentFailed,
+    PaymentMismatch,
+    PaymentSuccessful,
+    Product,
+    fact_id,
+)
+from .payment import Finding, Payment, Step, Transition
 from .refs import Ref
 from .stripe_objects import Intent, Invoice, LineItem, Session
 
@@ -20,7 +29,9 @@ class Evidence:
     """A finding and what it rests on.
 
     `discriminator` tells facts of one kind apart: the charge of a failed attempt, "" for what happens once. `lines` are
-    Stripe's, for payments not started here. `billing_email` is what the payer gave to the card form.
+    Stripe's, for payments not started here. `billing_email` is what the payer gave to the card form. `discrepancies`
+    are what keeps a payment from being settled; `reason` is why an attempt failed, or why somebody decided about a
+    payment as they did.
     """
 
     finding: Finding
@@ -32,13 +43,17 @@ class Evidence:
     lines: tuple[LineItem, ...] = ()
     billing_email: str | None = field(default=None, repr=False)
     reason: str | None = None
+    discrepancies: tuple[Difference, ...] = ()
 
 
 def amount_of(payment: Payment, evidence: Evidence) -> Money:
     """What the evidence is about, in money: the session's total, else the invoice's, else the intent's amount.
 
-    Raises MalformedEvent when neither Stripe nor our row says.
+    What was written down when the payment was settled or quarantined outranks them. Raises MalformedEvent when neither
+    Stripe nor our row says.
     """
+    if payment.amount_minor is not None and payment.currency is not None:
+        return Money(payment.amount_minor, payment.currency)
     session, invoice, intent = evidence.session, evidence.invoice, evidence.intent
     if session and session.amount_total is not None and session.currency:
         return Money(session.amount_total, session.currency)
@@ -51,6 +66,22 @@ def amount_of(payment: Payment, evidence: Evidence) -> Money:
     if payment.cart is not None:
         return payment.cart.subtotal
     raise MalformedEvent("Stripe's objects state no amount and currency for this payment.")
+
+
+def received_of(payment: Payment, evidence: Evidence) -> Money:
+    """What came for a payment that is not as agreed: what its intent received where that is at hand, else its total.
+
+    Where Stripe's figures are no money that can be written down, it is what was agreed.
+    """
+    intent = evidence.intent
+    try:
+        if intent is not None and intent.amount_received is not None and intent.currency:
+            return Money(intent.amount_received, intent.currency)
+        return amount_of(payment, evidence)
+    except InvalidAmount:
+        if payment.cart is None:
+            raise MalformedEvent("Stripe's objects state an amount or a currency that cannot be.") from None
+        return payment.cart.subtotal
 
 
 def known_email(payment: Payment, evidence: Evidence) -> str | None:
@@ -68,27 +99,36 @@ def known_email(payment: Payment, evidence: Evidence) -> str | None:
 
 def linked(payment: Payment, refs: tuple[Ref, ...]) -> Payment:
     """The payment with names it did not have yet; the first of each kind stays."""
-    names = {ref.kind: ref.stripe_id for ref in reversed(refs)}
-    return evolve(
-        payment,
-        session_id=payment.session_id or names.get("session"),
-        payment_intent_id=payment.payment_intent_id or names.get("payment_intent"),
-        invoice_id=payment.invoice_id or names.get("invoice"),
-    )
+    known = {
+        "session": payment.session_id,
+        "payment_intent": payment.payment_intent_id,
+        "invoice": payment.invoice_id,
+    }
+    new: dict[str, Any] = {
+        f"{ref.kind}_id": ref.stripe_id for ref in reversed(refs) if ref.kind in known and not known[ref.kind]
+    }
+    return evolve(payment, **new) if new else payment
 
 
 def advanced(payment: Payment, step: Step, evidence: Evidence, *, now: datetime) -> Payment:
-    """The payment after `step`; a settled one carries what was paid."""
-    changed = evolve(payment, state=step.state)
-    if step.state is not PaymentState.SETTLED or payment.state is PaymentState.SETTLED:
-        return changed
+    """The payment after `step`; a settled and a quarantined one carry what was paid."""
+    if step.state is payment.state:
+        return payment
+    if step.transition is Transition.QUARANTINED:
+        came = received_of(payment, evidence)
+        odd = evolve(payment, state=step.state, discrepancies=evidence.discrepancies, quarantined_at=now)
+        return evolve(odd, amount_minor=came.minor, currency=came.currency)
+    if step.transition is not Transition.SETTLED:
+        return evolve(payment, state=step.state)
     amount = amount_of(payment, evidence)
-    return evolve(changed, amount_minor=amount.minor, currency=amount.currency, settled_at=now)
+    return evolve(payment, state=step.state, amount_minor=amount.minor, currency=amount.currency, settled_at=now)
 
 
 def keyed(payment: Payment) -> Payment:
     """The payment with its Kafka key, which never changes once an event has been published under it."""
-    key = payment.event_key or payment.payment_intent_id or payment.session_id or payment.invoice_id
+    if payment.event_key:
+        return payment
+    key = payment.payment_intent_id or payment.session_id or payment.invoice_id
     return evolve(payment, event_key=key or payment.payment_id)
 
 
@@ -109,6 +149,8 @@ def compose(payment: Payment, step: Step, evidence: Evidence, *, occurred_at: da
         return PaymentFailed(**facts, reason=evidence.reason or "unknown")
     if step.transition is Transition.SETTLED:
         return PaymentSuccessful(**facts, products=products_of(payment, evidence), invoice_id=payment.invoice_id)
+    if step.transition is Transition.QUARANTINED:
+        return PaymentMismatch(**facts, discrepancies=evidence.discrepancies)
     return CheckoutExpired(**facts)
 
 

@@ -11,18 +11,25 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
-from attrs import frozen
+from attrs import field, frozen
 
 from .refs import Ref
-from .stripe_objects import Intent, Invoice, Session, read_intent, read_invoice, read_session
+from .stripe_objects import Intent, Invoice, Session, metadata, read_intent, read_invoice, read_session, text
 
+#: What begins the type of our own kinds of events, which only this library writes.
+OWN_PREFIX: Final = "payments_core."
 #: Our own kinds of events: the success page or a reconciliation saw at Stripe what no event had told.
 SESSION_OBSERVED: Final = "payments_core.session.observed"
 INTENT_OBSERVED: Final = "payments_core.payment_intent.observed"
 FAILURE_OBSERVED: Final = "payments_core.payment_intent.failure_observed"
 INVOICE_OBSERVED: Final = "payments_core.invoice.observed"
+#: Our own kinds as well: somebody looked at a quarantined payment, and accepts it as paid, or does not.
+PAYMENT_RELEASED: Final = "payments_core.payment.released"
+PAYMENT_REJECTED: Final = "payments_core.payment.rejected"
 #: These only bring news to payments; no raw handler is called for them.
-UNTOLD: Final = frozenset((SESSION_OBSERVED, INTENT_OBSERVED, FAILURE_OBSERVED, INVOICE_OBSERVED))
+UNTOLD: Final = frozenset(
+    (SESSION_OBSERVED, INTENT_OBSERVED, FAILURE_OBSERVED, INVOICE_OBSERVED, PAYMENT_RELEASED, PAYMENT_REJECTED)
+)
 #: Concerns no payment's state (refunds are none), and is for raw handlers.
 REFUND_OBSERVED: Final = "payments_core.refund.observed"
 
@@ -36,9 +43,20 @@ class Claim(StrEnum):
     INTENT_SUCCEEDED = "intent_succeeded"
     INTENT_FAILED = "intent_failed"
     INVOICE_PAID = "invoice_paid"
+    RELEASED = "released"
+    REJECTED = "rejected"
 
 
 Subject: TypeAlias = Session | Intent | Invoice
+
+
+@frozen
+class Decision:
+    """Somebody's word on a quarantined payment. `reason` says who and why."""
+
+    payment_id: str
+    reason: str | None = field(repr=False)
+    metadata: Mapping[str, str] = field(factory=dict[str, str], repr=False)
 
 
 @frozen
@@ -46,7 +64,7 @@ class News:
     """A claim and the snapshot it came with."""
 
     claim: Claim
-    subject: Subject
+    subject: Subject | Decision
 
 
 _SESSION_CLAIMS: Final[Mapping[str, Claim]] = MappingProxyType(
@@ -73,6 +91,14 @@ _INVOICE_CLAIMS: Final[Mapping[str, Claim]] = MappingProxyType(
         INVOICE_OBSERVED: Claim.INVOICE_PAID,
     }
 )
+_DECISION_CLAIMS: Final[Mapping[str, Claim]] = MappingProxyType(
+    {PAYMENT_RELEASED: Claim.RELEASED, PAYMENT_REJECTED: Claim.REJECTED}
+)
+#: Stripe's types that bring news of payments made here; and those of invoices, either of which will do.
+PAYMENT_EVENTS: Final = frozenset(
+    kind for kind in (*_SESSION_CLAIMS, *_INTENT_CLAIMS) if not kind.startswith(OWN_PREFIX)
+)
+INVOICE_EVENTS: Final = frozenset(kind for kind in _INVOICE_CLAIMS if not kind.startswith(OWN_PREFIX))
 
 
 def read_news(event_type: str, snapshot: Mapping[str, Any]) -> News | None:
@@ -86,6 +112,9 @@ def read_news(event_type: str, snapshot: Mapping[str, Any]) -> News | None:
         return News(_INTENT_CLAIMS[event_type], read_intent(snapshot))
     if event_type in _INVOICE_CLAIMS:
         return News(_INVOICE_CLAIMS[event_type], read_invoice(snapshot))
+    if event_type in _DECISION_CLAIMS:
+        decision = Decision(str(snapshot["id"]), text(snapshot, "reason"), metadata(snapshot))
+        return News(_DECISION_CLAIMS[event_type], decision)
     return None
 
 

@@ -11,17 +11,20 @@ from typing import Any, Final
 
 from attrs import frozen
 
+from .checkout import PAYMENT_ID_KEY
 from .delivery import ReceivedEvent
 from .news import (
     FAILURE_OBSERVED,
     INTENT_OBSERVED,
     INVOICE_OBSERVED,
+    PAYMENT_REJECTED,
+    PAYMENT_RELEASED,
     REFUND_OBSERVED,
     SESSION_OBSERVED,
     Subject,
     refs_of,
 )
-from .payment import Payment, PaymentState
+from .payment import WITH_MONEY, Payment, PaymentState
 from .refs import Ref
 from .strict_json import write_json
 from .stripe_event import is_of_another_app
@@ -35,10 +38,9 @@ from .stripe_objects import (
     session_document,
 )
 
-_SETTLED: Final = PaymentState.SETTLED
 #: What a session that is complete and not paid tells: a delayed method, whose end is another observation.
-_SHOWN_UNPAID: Final = (PaymentState.PROCESSING, PaymentState.SETTLED)
-_SHOWN_EXPIRED: Final = (PaymentState.EXPIRED, PaymentState.SETTLED)
+_SHOWN_UNPAID: Final = (PaymentState.PROCESSING, *WITH_MONEY)
+_SHOWN_EXPIRED: Final = (PaymentState.EXPIRED, *WITH_MONEY)
 
 
 @frozen
@@ -88,6 +90,26 @@ def of_session(session: Session) -> Observation:
     return Observation(f"observed_{session.id}{state}", SESSION_OBSERVED, session_document(session))
 
 
+def of_release(payment_id: str, reason: str) -> Observation:
+    """That somebody accepts a quarantined payment as paid, and why. One id for ever: a release happens once."""
+    return _of_decision(f"release_{payment_id}", PAYMENT_RELEASED, payment_id, reason)
+
+
+def of_rejection(payment_id: str, reason: str) -> Observation:
+    """That somebody does not accept a quarantined payment, and why. One id for ever as well."""
+    return _of_decision(f"rejection_{payment_id}", PAYMENT_REJECTED, payment_id, reason)
+
+
+def _of_decision(event_id: str, kind: str, payment_id: str, reason: str) -> Observation:
+    document = {
+        "id": payment_id,
+        "object": "payments_core.payment",
+        "reason": reason,
+        "metadata": {PAYMENT_ID_KEY: payment_id},
+    }
+    return Observation(event_id, kind, document)
+
+
 def of_refund(refund: Document) -> Observation:
     """A refund that no event told, exactly as Stripe has it, for raw handlers."""
     return Observation(f"observed_{refund['id']}", REFUND_OBSERVED, refund)
@@ -110,7 +132,7 @@ def is_paid(subject: Subject) -> bool:
 
 def _of_session(session: Session, payment: Payment | None) -> Observation | None:
     state = payment.state if payment is not None else None
-    if session.mode != "payment" or session.status == "open" or state is _SETTLED:
+    if session.mode != "payment" or session.status == "open" or state in WITH_MONEY:
         return None
     if session.is_paid:
         return of_session(session)
@@ -119,7 +141,7 @@ def _of_session(session: Session, payment: Payment | None) -> Observation | None
 
 
 def _of_intent(intent: Intent, payment: Payment | None, seen: frozenset[Ref]) -> Observation | None:
-    if payment is not None and (payment.state is _SETTLED or (payment.invoice_id and not payment.session_id)):
+    if payment is not None and (payment.state in WITH_MONEY or (payment.invoice_id and not payment.session_id)):
         return None
     if intent.status == "succeeded":
         return Observation(f"observed_{intent.id}", INTENT_OBSERVED, intent_document(intent))
@@ -131,6 +153,6 @@ def _of_intent(intent: Intent, payment: Payment | None, seen: frozenset[Ref]) ->
 
 
 def _of_invoice(invoice: Invoice, payment: Payment | None) -> Observation | None:
-    if not is_paid(invoice) or (payment is not None and payment.state is _SETTLED):
+    if not is_paid(invoice) or (payment is not None and payment.state in WITH_MONEY):
         return None
     return Observation(f"observed_{invoice.id}", INVOICE_OBSERVED, invoice_document(invoice))

@@ -17,7 +17,7 @@ from .stripe_objects import Document, child, number, reference, text
 def catalog_price(price: Document, product: Document) -> CatalogPrice:
     """The price per piece in each of its currencies; not sellable, with the reason, where there is no such thing."""
     reason = _product_problem(product) or _price_problem(price)
-    return CatalogPrice(text(price, "id") or "", _units(price), reason is None, reason)
+    return CatalogPrice(text(price, "id") or "", _units(price), reason is None, reason, text(product, "name"))
 
 
 def price_of_product(product: Document, active_one_time: Sequence[Document]) -> CatalogPrice:

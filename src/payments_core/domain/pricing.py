@@ -7,7 +7,7 @@ were compared with, so that the buyer is charged by Stripe's own price and never
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from attrs import evolve, field, frozen
 
@@ -23,13 +23,35 @@ class CatalogPrice:
     """What the catalogue charges for one product id, price id or lookup key.
 
     `units` maps a currency to the price per unit: the price's own currency and its `currency_options`. `sellable` is
-    False for an inactive price or product and for a recurring or variable price, with `reason` saying which.
+    False for an inactive price or product and for a recurring or variable price, with `reason` saying which. `name` is
+    the product's, where the catalogue gives one.
     """
 
     price_id: str
     units: Mapping[str, int] = field(factory=dict[str, int])
     sellable: bool = True
     reason: str | None = None
+    name: str | None = None
+
+
+#: What a product or a price may change without changing what anything costs, or whether it is sold.
+_BESIDE_PRICES: Final = frozenset(
+    (
+        "description", "features", "images", "marketing_features", "metadata", "nickname", "package_dimensions",
+        "shippable", "statement_descriptor", "tax_behavior", "tax_code", "unit_label", "updated", "url",
+    )
+)  # fmt: skip
+
+
+def changes_prices(event_type: str, previous: Mapping[str, object]) -> bool:
+    """Whether an event of Stripe's may change a price, or what may be sold.
+
+    `previous` are its `previous_attributes`: the fields that changed, in an `….updated` event. One that names none is
+    taken to change everything.
+    """
+    if not event_type.startswith(("product.", "price.")):
+        return False
+    return not previous or not _BESIDE_PRICES.issuperset(previous)
 
 
 @frozen
@@ -66,7 +88,10 @@ def claims_of(cart: Cart) -> tuple[tuple[int, Line], ...]:
 
 
 def confirm(cart: Cart, catalogue: Mapping[str, CatalogPrice]) -> tuple[Cart, tuple[Discrepancy, ...]]:
-    """The cart with the catalogue's price id on every line that names a product, and the lines that differ."""
+    """The cart with the catalogue's price id on every line that names a product, and the lines that differ.
+
+    Such a line also bears the catalogue's name: who fulfils by name must not be sent a dear one with a cheap id.
+    """
     lines: list[Line] = list(cart.lines)
     differing: list[Discrepancy] = []
     for index, line in claims_of(cart):
@@ -74,7 +99,8 @@ def confirm(cart: Cart, catalogue: Mapping[str, CatalogPrice]) -> tuple[Cart, tu
         discrepancy = _compared(product_id, line.unit, catalogue, index=index)
         if discrepancy is not None:
             differing.append(discrepancy)
-        lines[index] = evolve(line, price_id=catalogue[product_id].price_id)
+        entry = catalogue[product_id]
+        lines[index] = evolve(line, price_id=entry.price_id, name=entry.name or line.name)
     return Cart(lines), tuple(differing)
 
 

@@ -15,6 +15,7 @@ import hashlib
 import hmac
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final
 
 from attrs import frozen
@@ -48,28 +49,26 @@ def check_signature(
     `now_s` is the current Unix time. Raises InvalidSignature, whose `cause` says for the log what was wrong.
     """
     parsed = parse_header(header)
-    signed = parsed.timestamp.encode("ascii") + b"." + body
-    matched = _matching_secret(signed, parsed.digests, secrets)
+    matched = _matching_secret(body, parsed, secrets)
     if matched is None:
-        raise InvalidSignature("no secret of ours made any of its signatures")
+        raise InvalidSignature("no secret of ours made any of its signatures", "unknown_signer")
     age_s = now_s - int(parsed.timestamp)
     if age_s > tolerance_s:
-        raise InvalidSignature(f"it is {age_s} s old, more than {tolerance_s}")
+        raise InvalidSignature(f"it is {age_s} s old, more than {tolerance_s}", "too_old")
     if age_s < -tolerance_s:
-        raise InvalidSignature(f"it is {-age_s} s in the future, more than {tolerance_s}; check the clock")
+        raise InvalidSignature(f"it is {-age_s} s in the future, more than {tolerance_s}; check the clock", "too_new")
     return matched
 
 
 def sign(body: bytes, secret: str, *, timestamp_s: int) -> str:
     """The header Stripe would send for `body`, for the sandbox and for tests."""
-    digest = hmac.digest(secret.encode(), str(timestamp_s).encode() + b"." + body, hashlib.sha256).hex()
-    return f"t={timestamp_s},v1={digest}"
+    return f"t={timestamp_s},v1={_digest(secret, b'%d.' % timestamp_s, body)}"
 
 
 def parse_header(header: str | None) -> SignatureHeader:
     """The header's parts. Raises InvalidSignature for one that Stripe would not have sent."""
     if not header:
-        raise InvalidSignature("there is no Stripe-Signature header")
+        raise InvalidSignature("there is no Stripe-Signature header", "missing")
     plain = _PLAIN.fullmatch(header)
     if plain is not None:
         return SignatureHeader(plain[1], (plain[2],))
@@ -100,13 +99,28 @@ def _digests(values: Sequence[str]) -> tuple[str, ...]:
     return tuple(value for value in values if _HEX_DIGEST.fullmatch(value))
 
 
-def _matching_secret(signed: bytes, digests: Sequence[str], secrets: Sequence[str]) -> int | None:
+def _matching_secret(body: bytes, parsed: SignatureHeader, secrets: Sequence[str]) -> int | None:
     matched: int | None = None
+    begun = parsed.timestamp.encode("ascii") + b"."
     for index, secret in enumerate(secrets):
         if not secret.strip():
             continue
-        expected = hmac.digest(secret.encode(), signed, hashlib.sha256).hex()
-        for digest in digests:
+        expected = _digest(secret, begun, body)
+        for digest in parsed.digests:
             if hmac.compare_digest(expected, digest) and matched is None:
                 matched = index
     return matched
+
+
+def _digest(secret: str, begun: bytes, body: bytes) -> str:
+    """The digest over both parts, in lower-case hex."""
+    mac = _keyed(secret).copy()
+    mac.update(begun)
+    mac.update(body)
+    return mac.hexdigest()
+
+
+@lru_cache(maxsize=16)
+def _keyed(secret: str) -> hmac.HMAC:
+    """An HMAC that has taken its key and nothing else; to be copied. Taking the key is a quarter of the work."""
+    return hmac.new(secret.encode(), digestmod=hashlib.sha256)

@@ -24,23 +24,16 @@ def read_json(raw: bytes, *, max_depth: int = MAX_DEPTH) -> Json:
     """The value in `raw` (UTF-8). Raises MalformedJson for anything two parsers could read differently."""
     try:
         text = raw.decode("utf-8")
-        value = cast(
-            Json,
-            json.loads(
-                text,
-                object_pairs_hook=_no_duplicates,
-                parse_constant=_no_constant,
-                parse_int=_bounded_int,
-                parse_float=_bounded_decimal,
-            ),
-        )
+        value = cast(Json, _decode(text))
     except UnicodeDecodeError:
         raise MalformedJson("The body is not UTF-8 text.") from None
     except RecursionError:
         raise MalformedJson(f"The body nests deeper than {max_depth} levels.") from None
     except json.JSONDecodeError as wrong:
         raise MalformedJson(f"The body is not JSON: {wrong.msg} (line {wrong.lineno}, column {wrong.colno}).") from None
-    _check_tree(value, max_depth)
+    # Only an escape can make half of a surrogate pair, and what opens few brackets nests no deeper.
+    if "\\u" in text or text.count("{") + text.count("[") > max_depth:
+        _check_tree(value, max_depth)
     return value
 
 
@@ -80,6 +73,15 @@ def _bounded_decimal(digits: str) -> Decimal:
         return Decimal(digits)
     except InvalidOperation:  # an exponent beyond what Decimal can hold
         raise MalformedJson("A number in the body is too large.") from None
+
+
+#: Made once: `json.loads` makes a decoder for every call that asks for anything else than its defaults.
+_decode: Final = json.JSONDecoder(
+    object_pairs_hook=_no_duplicates,
+    parse_constant=_no_constant,
+    parse_int=_bounded_int,
+    parse_float=_bounded_decimal,
+).decode
 
 
 def _check_tree(value: Json, max_depth: int) -> None:

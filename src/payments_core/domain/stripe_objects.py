@@ -7,17 +7,21 @@ expandable fields are read whether the field is expanded or not.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from attrs import field, frozen
 
 Document = Mapping[str, Any]
 
+_ID: Final = re.compile(r"[\x21-\x7e]{1,255}")
+_CODE: Final = re.compile(r"[A-Za-z0-9_.-]{1,100}")
+
 
 @frozen
 class Session:
-    """A Checkout Session. Amounts are minor units of `currency`; `created_s` is Unix seconds, as everywhere here."""
+    """A Checkout Session. Amounts are minor units of `currency`; times are Unix seconds, as everywhere here."""
 
     id: str
     mode: str | None = None
@@ -26,20 +30,28 @@ class Session:
     currency: str | None = None
     amount_subtotal: int | None = None
     amount_total: int | None = None
+    amount_discount: int | None = None
+    amount_shipping: int | None = None
+    amount_tax: int | None = None
     payment_intent_id: str | None = None
     invoice_id: str | None = None
     client_reference_id: str | None = None
     details_email: str | None = field(default=None, repr=False)
     given_email: str | None = field(default=None, repr=False)
     metadata: Mapping[str, str] = field(factory=dict[str, str], repr=False)
+    livemode: bool | None = None
     url: str | None = field(default=None, repr=False)
     client_secret: str | None = field(default=None, repr=False)
     created_s: int | None = None
+    expires_s: int | None = None
 
     @property
     def is_paid(self) -> bool:
-        """Whether the money is there, or none was due."""
-        return self.status != "open" and self.payment_status in ("paid", "no_payment_required")
+        """Whether the money is there, or none was due.
+
+        A session with nothing to pay says so from its beginning, and goes on saying so when it runs out unused.
+        """
+        return self.status not in ("open", "expired") and self.payment_status in ("paid", "no_payment_required")
 
 
 @frozen
@@ -70,6 +82,7 @@ class Intent:
     error: PaymentError | None = None
     email: str | None = field(default=None, repr=False)
     metadata: Mapping[str, str] = field(factory=dict[str, str], repr=False)
+    livemode: bool | None = None
     created_s: int | None = None
 
 
@@ -116,6 +129,7 @@ class Invoice:
 
 def read_session(document: Document) -> Session:
     """A Checkout Session from a webhook's `data.object` or an API answer."""
+    details = child(document, "total_details")
     return Session(
         id=str(document["id"]),
         mode=text(document, "mode"),
@@ -124,15 +138,20 @@ def read_session(document: Document) -> Session:
         currency=text(document, "currency"),
         amount_subtotal=number(document, "amount_subtotal"),
         amount_total=number(document, "amount_total"),
+        amount_discount=number(details, "amount_discount"),
+        amount_shipping=number(details, "amount_shipping"),
+        amount_tax=number(details, "amount_tax"),
         payment_intent_id=reference(document, "payment_intent"),
         invoice_id=reference(document, "invoice"),
         client_reference_id=text(document, "client_reference_id"),
         details_email=text(child(document, "customer_details"), "email"),
         given_email=text(document, "customer_email"),
         metadata=metadata(document),
+        livemode=flag(document, "livemode"),
         url=text(document, "url"),
         client_secret=text(document, "client_secret"),
         created_s=number(document, "created"),
+        expires_s=number(document, "expires_at"),
     )
 
 
@@ -147,13 +166,20 @@ def session_document(session: Session) -> dict[str, Any]:
         "currency": session.currency,
         "amount_subtotal": session.amount_subtotal,
         "amount_total": session.amount_total,
+        "total_details": {
+            "amount_discount": session.amount_discount,
+            "amount_shipping": session.amount_shipping,
+            "amount_tax": session.amount_tax,
+        },
         "payment_intent": session.payment_intent_id,
         "invoice": session.invoice_id,
         "client_reference_id": session.client_reference_id,
         "customer_details": {"email": session.details_email},
         "customer_email": session.given_email,
         "metadata": dict(session.metadata),
+        "livemode": session.livemode,
         "created": session.created_s,
+        "expires_at": session.expires_s,
     }
 
 
@@ -171,6 +197,7 @@ def read_intent(document: Document) -> Intent:
         error=_payment_error(error) if error else None,
         email=text(billing, "email") or text(document, "receipt_email"),
         metadata=metadata(document),
+        livemode=flag(document, "livemode"),
         created_s=number(document, "created"),
     )
 
@@ -196,6 +223,7 @@ def intent_document(intent: Intent) -> dict[str, Any]:
         else None,
         "receipt_email": intent.email,
         "metadata": dict(intent.metadata),
+        "livemode": intent.livemode,
         "created": intent.created_s,
     }
 
@@ -265,6 +293,12 @@ def number(document: Document, key: str) -> int | None:
     return value if type(value) is int else None
 
 
+def flag(document: Document, key: str) -> bool | None:
+    """True or False, or None where it is neither."""
+    value = document.get(key)
+    return value if isinstance(value, bool) else None
+
+
 def child(document: Document, key: str) -> Document:
     """A nested object, empty where it is absent."""
     value = document.get(key)
@@ -272,9 +306,16 @@ def child(document: Document, key: str) -> Document:
 
 
 def reference(document: Document, key: str) -> str | None:
-    """The id of an expandable field, expanded or not."""
+    """The id of an expandable field, expanded or not; None for text that is no id of Stripe's."""
     value = document.get(key)
-    return text(cast("Document", value), "id") if isinstance(value, Mapping) else text(document, key)
+    found = text(cast("Document", value), "id") if isinstance(value, Mapping) else text(document, key)
+    return found if found is not None and _ID.fullmatch(found) else None
+
+
+def code(document: Document, key: str) -> str | None:
+    """One of Stripe's codes (`card_declined`), or None: codes go into logs, where other text could forge a line."""
+    value = text(document, key)
+    return value if value is not None and _CODE.fullmatch(value) else None
 
 
 def metadata(document: Document) -> dict[str, str]:
@@ -285,9 +326,9 @@ def metadata(document: Document) -> dict[str, str]:
 
 def _payment_error(document: Document) -> PaymentError:
     return PaymentError(
-        type=text(document, "type"),
-        code=text(document, "code"),
-        decline_code=text(document, "decline_code"),
+        type=code(document, "type"),
+        code=code(document, "code"),
+        decline_code=code(document, "decline_code"),
         charge_id=reference(document, "charge"),
     )
 

@@ -10,6 +10,7 @@ from typing import Any, Final, Literal, TypeAlias, cast
 
 from pydantic import BaseModel
 
+from payments_core.domain.opening import KEY_HEADER, MAX_KEY_CHARS
 from payments_core.http.bodies import CheckoutBody, PricesBody
 from payments_core.http.replies import (
     CheckoutSessionReply,
@@ -43,25 +44,42 @@ _JSON_ERRORS: Final = {
     413: "`payload_too_large`",
     415: "`unsupported_media_type`",
     422: "`invalid_request`, `price_mismatch`, `unknown_product`, `product_id_required`, `redirect_not_allowed`",
+    429: "`rate_limited`",
     500: "`internal_error`",
     502: "`stripe_error`",
     503: "`stripe_unavailable`, `store_unavailable`",
 }
 _ERRORS: Final[dict[Route, dict[int, str]]] = {
-    CREATE_CHECKOUT_SESSION: _JSON_ERRORS,
+    CREATE_CHECKOUT_SESSION: {**_JSON_ERRORS, 409: "`idempotency_conflict`, `idempotency_in_progress`"},
     VERIFY_PRICES: _JSON_ERRORS,
     STRIPE_WEBHOOK: {
         400: "`invalid_signature`",
         413: "`payload_too_large`",
+        429: "`rate_limited`",
         500: "`internal_error`",
         503: "`store_unavailable`",
     },
     CHECKOUT_SESSION: {
         404: "`session_not_found`",
+        413: "`payload_too_large`",
         422: "`invalid_request`",
         500: "`internal_error`",
         502: "`stripe_error`",
         503: "`stripe_unavailable`, `store_unavailable`",
+    },
+}
+_IDEMPOTENCY_KEY: Final[Schema] = {
+    "name": KEY_HEADER,
+    "in": "header",
+    "required": False,
+    "description": "The same key and body give the same session for 24 hours. A new UUID for each order is a good key.",
+    "schema": {
+        "type": "string",
+        "minLength": 1,
+        "maxLength": MAX_KEY_CHARS,
+        # Servers take white space off both ends of a field.
+        "pattern": "^[!-~]([ -~]*[!-~])?$",
+        "examples": ["5f0c1c1e-6f0e-4c7e-9d0b-1a2b3c4d5e6f"],
     },
 }
 SUMMARIES: Final[dict[Route, str]] = {
@@ -85,13 +103,15 @@ def operation(route: Route) -> Schema:
     found: Schema = {}
     if route in _REQUESTS:
         found["requestBody"] = {"required": True, "content": _content(_REQUESTS[route], "validation")}
+    if route is CREATE_CHECKOUT_SESSION:
+        found["parameters"] = [_IDEMPOTENCY_KEY]
     if route is CHECKOUT_SESSION:
         found["parameters"] = [
             {
                 "name": "session_id",
                 "in": "path",
                 "required": True,
-                "schema": {"type": "string", "examples": ["cs_test_a1"]},
+                "schema": {"type": "string", "pattern": "^cs_[A-Za-z0-9_]{1,250}$", "examples": ["cs_test_a1"]},
             }
         ]
     return found

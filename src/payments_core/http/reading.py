@@ -8,7 +8,7 @@ from typing import Final
 from payments_core.domain.strict_json import Json, read_json
 from payments_core.errors import MalformedJson, PayloadTooLarge, UnsupportedMediaType
 from payments_core.http.messages import Headers, HttpRequest
-from payments_core.http.routes import Route
+from payments_core.http.routes import HEADERS_LIMIT_BYTES, Route
 
 # RFC 9110, 8.3.1: a media type and parameters, of which only the charset means anything for JSON (RFC 8259, 8.1).
 _PARAMETER = re.compile(r"""\s*(?P<name>[!#$%&'*+.^_`|~0-9A-Za-z-]+)=(?P<value>"[^"]*"|[^\s;"]+)\s*""")
@@ -16,8 +16,15 @@ _LENGTH = re.compile(r"[0-9]{1,18}")
 _KIB: Final = 1024
 
 
-def check_length(route: Route, headers: Headers) -> None:
-    """Raise PayloadTooLarge for a body that says it is over the route's limit, before any of it is read."""
+def check_head(route: Route, headers: Headers) -> None:
+    """Raise PayloadTooLarge for header fields over the limit, or a body that says it is over the route's.
+
+    Before any of the body is read. Servers have limits of their own, some of them far above this one.
+    """
+    if headers.size > HEADERS_LIMIT_BYTES:
+        raise PayloadTooLarge(
+            f"The header fields have more than {HEADERS_LIMIT_BYTES // _KIB} KiB; send less (fewer cookies)."
+        )
     declared = headers.get("content-length", "")
     if _LENGTH.fullmatch(declared) and int(declared) > route.body_limit:
         raise too_large(route)
@@ -25,6 +32,8 @@ def check_length(route: Route, headers: Headers) -> None:
 
 def too_large(route: Route) -> PayloadTooLarge:
     """The error for a body over the route's limit."""
+    if not route.body_limit:
+        return PayloadTooLarge("This route takes no body; send none.")
     return PayloadTooLarge(f"The body has more than {route.body_limit // _KIB} KiB; send less.")
 
 

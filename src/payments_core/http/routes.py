@@ -9,11 +9,13 @@ from attrs import frozen
 JSON_LIMIT_BYTES: Final = 256 * 1024
 #: Stripe's events stay far below; a checkout with a hundred lines is some 100 KB.
 WEBHOOK_LIMIT_BYTES: Final = 1024 * 1024
+#: What nginx takes by default: beyond any browser's cookies and any proxy's additions.
+HEADERS_LIMIT_BYTES: Final = 32 * 1024
 
 
-@frozen
+@frozen(eq=False)
 class Route:
-    """One path and the method it answers.
+    """One path and the method it answers. There is one of each: routes are compared by identity.
 
     `path` has its parameters in braces; `body_limit` is in bytes. `guarded` routes are behind the host's own
     authentication, where it has any; the others never are. `names_user` routes ask the host who is signed in.
@@ -40,7 +42,7 @@ class Route:
 CREATE_CHECKOUT_SESSION: Final = Route(
     "create_checkout_session", "POST", "/create-checkout-session", JSON_LIMIT_BYTES, guarded=True, names_user=True
 )
-VERIFY_PRICES: Final = Route("verify_prices", "POST", "/verify-prices", JSON_LIMIT_BYTES, guarded=True)
+VERIFY_PRICES: Final = Route("verify_prices", "POST", "/verify-prices", JSON_LIMIT_BYTES, guarded=True, names_user=True)
 STRIPE_WEBHOOK: Final = Route("stripe_webhook", "POST", "/webhooks/stripe", WEBHOOK_LIMIT_BYTES)
 CHECKOUT_SESSION: Final = Route("checkout_session", "GET", "/checkout-sessions/{session_id}", guarded=True)
 HEALTH: Final = Route("health", "GET", "/health")

@@ -10,9 +10,14 @@ wrong kind.
 
 from __future__ import annotations
 
+from .account import AccountGateway
 from .catalogue import CatalogueGateway
 from .gateway import Gateway
 from .kinds import Clock, Handler, Io, NewId
+from .limiting import Counter, Limiter
+from .metering import Meter, Unmetered, WebhookOutcome
+from .openings import Openings
+from .price_cache import Boarding, Flights, Kept, PriceCache, Remembered
 from .reconciling import InboxEntry, Known, Selection, Sweeps, Watch
 from .records import (
     DeadCount,
@@ -25,28 +30,39 @@ from .records import (
     TransitionRecord,
 )
 from .running import Crew, Invoker, Waiter
-from .store import Advance, OutboxRow, Store, StoreHealth, StoreTransaction, Transaction
+from .store import Advance, DeclinedBy, OutboxRow, Store, StoreHealth, StoreTransaction, Transaction
 
 __all__ = [
+    "AccountGateway",
     "Advance",
+    "Boarding",
     "CatalogueGateway",
     "Clock",
+    "Counter",
     "Crew",
     "DeadCount",
+    "DeclinedBy",
     "EventFilter",
     "EventPage",
     "EventRecord",
+    "Flights",
     "Gateway",
     "Handler",
     "InboxEntry",
     "Invoker",
     "Io",
+    "Kept",
     "Known",
+    "Limiter",
+    "Meter",
     "NewId",
+    "Openings",
     "OutboxRow",
     "OutgoingRecord",
     "PaymentHistory",
+    "PriceCache",
     "Records",
+    "Remembered",
     "Selection",
     "Store",
     "StoreHealth",
@@ -54,6 +70,8 @@ __all__ = [
     "Sweeps",
     "Transaction",
     "TransitionRecord",
+    "Unmetered",
     "Waiter",
     "Watch",
+    "WebhookOutcome",
 ]

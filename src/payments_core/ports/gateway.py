@@ -32,6 +32,10 @@ class Gateway(Protocol):
         """Open a Checkout Session."""
         ...
 
+    async def expire_session(self, session_id: str) -> Session:
+        """End an open Checkout Session: nobody can pay it any more. Raises StripeError for one that is not open."""
+        ...
+
     async def session(self, session_id: str) -> Session:
         """A Checkout Session as it is now."""
         ...

@@ -10,7 +10,7 @@ from attrs import frozen
 
 from ..domain.analytics import Period, Tallies
 from ..domain.delivery import InboxState
-from ..domain.payment import PaymentState
+from ..domain.payment import Payment, PaymentState
 
 
 @frozen
@@ -56,7 +56,10 @@ class EventPage:
 
 @frozen
 class TransitionRecord:
-    """Something that happened to a payment. `event_id` is the fact's own; `reason` is a failed attempt's."""
+    """Something that happened to a payment.
+
+    `event_id` is the fact's own; `reason` is a failed attempt's, what a quarantine found, or why it was released.
+    """
 
     transition: str
     discriminator: str
@@ -105,6 +108,8 @@ class Records(Protocol):
       else revives or works meanwhile; `last_error` stays.
     - `revive_dead` leaves out what was stored dead because it could not be read. It takes the oldest first, at most
       `limit`, and only events whose `seq` is greater than `after`; the answer is their `seq` in rising order.
+    - `quarantined` is ordered by when the payments were quarantined, those first that wait longest; with `after` it
+      goes on behind that payment.
     - `tallies` counts payments by when they began, takings by when they settled and declines by when they were
       recorded, all within the half-open period; amounts are summed exactly, one currency and one mode at a time.
     """
@@ -141,6 +146,10 @@ class Records(Protocol):
 
     async def count_dead(self, wanted: EventFilter) -> DeadCount:
         """How many dead letters fit."""
+        ...
+
+    async def quarantined(self, *, limit: int, after: str | None = None) -> Sequence[Payment]:
+        """The payments that are quarantined."""
         ...
 
     async def has_live_payments(self) -> bool:

@@ -51,8 +51,8 @@ class Waiter(Protocol):
 class Crew(Waiter, Protocol):
     """Works through what a claim leased, as its world can.
 
-    - `each` runs `work` on every item and returns when all have ended: one after another in the blocking world, `hands`
-      at once on a loop. One that raises does not keep the others from ending; the first error is raised then.
+    - `each` runs `work` on every item and returns when all have ended: `hands` at once, as threads or as tasks on a
+      loop. One that raises does not keep the others from ending; the first error is raised then.
     - `is_leaving` becomes true when the process is to stop: what has not begun by then is given back.
     """
 

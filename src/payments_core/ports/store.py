@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol, TypeAlias
 
 from attrs import frozen
 
@@ -14,8 +14,12 @@ from ..domain.payment import Payment
 from ..domain.refs import Ref
 from ..domain.stripe_objects import Session
 from .kinds import Io
+from .openings import Openings
 from .reconciling import Sweeps
 from .records import Records
+
+#: Whose declined attempts are meant: a payment's own, or those of all payments opened from an address or by a user.
+DeclinedBy: TypeAlias = Literal["payment", "address", "user"]
 
 
 class Transaction(Protocol):
@@ -59,7 +63,7 @@ class OutboxRow:
 class Advance:
     """A transition and all that is written with it: the payment as it is afterwards, names, outgoing events.
 
-    `event_id` is the fact's, as it is published; `reason` that of a failed attempt.
+    `event_id` is the fact's, as it is published; `reason` that of a failed attempt, a quarantine or a release.
     """
 
     payment: Payment
@@ -76,22 +80,26 @@ class StoreHealth:
     """How far behind the work is.
 
     `oldest_unhandled_s` is 0 with nothing waiting; dead letters are not waiting. `outbox_backlog` counts rows that a
-    broker is owed; without a broker it is 0.
+    broker is owed; without a broker it is 0. `quarantined` counts payments that somebody has to look at.
     """
 
     oldest_unhandled_s: float
     dead_letters: int
     outbox_backlog: int
+    quarantined: int
 
 
 class StoreTransaction(Protocol):
     """One transaction over everything that must hold together.
 
     - All writes commit together when the block ends, and none does when it raises.
-    - `stamp_done` or `stamp_and_lock` comes first. It returns False or None, and nothing may be written after it, when
-      the claim's token is not the current one any more or the event is not leased.
+    - `stamp_done`, `stamp_and_lock` or `stamp_and_advance` comes first. It returns False or None, and nothing may be
+      written after it, when the claim's token is not the current one any more or the event is not leased.
     - `stamp_and_lock` and `advance` are what every event takes: `stamp_done` with `lock_payment`, and `record` with all
       that follows from it, each in one step where the database can.
+    - `stamp_and_advance` is both at once, for a payment that was read before and is still as it was `seen`. It returns
+      False when the lease is gone, when anybody has written the payment since, or when the transition is already
+      recorded; part of it may have been done then, and the block must be left by raising.
     - `lock_payment` waits for whoever holds that payment's row; what it returns is current.
     - `record` returns False, and writes nothing, when this transition of this payment with this discriminator is
       already recorded, by whomever.
@@ -108,6 +116,13 @@ class StoreTransaction(Protocol):
 
     async def stamp_and_lock(self, claimed: ClaimedEvent, payment_id: str) -> Payment | None:
         """Stamp the claimed event and lock its payment; None when it cannot be stamped any more."""
+        ...
+
+    async def stamp_and_advance(self, claimed: ClaimedEvent, seen: Payment, change: Advance) -> bool:
+        """Stamp the claimed event and record the transition of a payment that is still as it was seen.
+
+        False when one of it cannot be: then the whole transaction must be undone.
+        """
         ...
 
     async def advance(self, change: Advance) -> bool:
@@ -132,7 +147,7 @@ class StoreTransaction(Protocol):
     async def record(
         self, payment_id: str, transition: str, discriminator: str, event_id: str, reason: str | None = None
     ) -> bool:
-        """Record a transition once, with the reason of a failed attempt. True when this call did."""
+        """Record a transition once, with its reason where it has one. True when this call did."""
         ...
 
     async def enqueue(self, rows: Sequence[OutboxRow]) -> None:
@@ -181,6 +196,11 @@ class Store(Protocol):
         """What a reconciliation looks up and remembers; see Sweeps."""
         ...
 
+    @property
+    def openings(self) -> Openings:
+        """What is opened once, by name; see Openings."""
+        ...
+
     async def prepare(self) -> None:
         """Make ready: check that the schema is there, and create it in an embedded SQLite file.
 
@@ -210,6 +230,13 @@ class Store(Protocol):
 
     async def find_payment(self, refs: Sequence[Ref], *, account: str | None, livemode: bool) -> Payment | None:
         """The payment that bears one of these names, the first that matches in the given order; or None."""
+        ...
+
+    async def declines(self, by: DeclinedBy, value: str, *, since: datetime, limit: int) -> Sequence[datetime]:
+        """When attempts to pay were declined since then, newest first, at most `limit`.
+
+        `value` is a payment id, a caller's digest or a user id. Payments count that were opened at most a day before.
+        """
         ...
 
     async def adopt(self, payment: Payment, refs: Sequence[Ref]) -> str:

@@ -13,10 +13,13 @@ from __future__ import annotations
 
 from .models import (
     CheckoutExpired,
+    Discrepancy,
     EventData,
     ExpiredData,
     FailedData,
+    MismatchData,
     PaymentFailed,
+    PaymentMismatch,
     PaymentSuccessful,
     Product,
     PublishedEvent,
@@ -26,10 +29,13 @@ from .reading import parse_published
 
 __all__ = [
     "CheckoutExpired",
+    "Discrepancy",
     "EventData",
     "ExpiredData",
     "FailedData",
+    "MismatchData",
     "PaymentFailed",
+    "PaymentMismatch",
     "PaymentSuccessful",
     "Product",
     "PublishedEvent",

@@ -109,6 +109,22 @@ class ExpiredData(EventData, frozen=True):
     session_id: str | None = Field(description="Stripe's Checkout Session.")
 
 
+class Discrepancy(_Published, frozen=True):
+    """One thing in which a payment is not what was agreed."""
+
+    code: str = Field(description="What was compared, mostly by Stripe's field: amount_total, currency, livemode, …")
+    expected: int | str | None = Field(description="What was agreed; amounts in minor units; null: nothing.")
+    actual: int | str | None = Field(description="What Stripe says; amounts in minor units; null: nothing.")
+
+
+class MismatchData(EventData, frozen=True):
+    """The `data` of `payment.mismatch`. `amount` and `currency` are what Stripe says was paid."""
+
+    payment_intent_id: str | None = Field(description="Stripe's PaymentIntent; null where there is none.")
+    session_id: str | None = Field(description="Stripe's Checkout Session; null where none is known.")
+    discrepancies: tuple[Discrepancy, ...] = Field(strict=False, min_length=1, description="All that differ.")
+
+
 class PublishedEvent(_Published, frozen=True):
     """What all published events have. `event_id` is the same for every repeat of one fact: the idempotency key."""
 
@@ -146,8 +162,16 @@ class CheckoutExpired(PublishedEvent, frozen=True):
     data: ExpiredData
 
 
+class PaymentMismatch(PublishedEvent, frozen=True):
+    """Money came that is not what was agreed. Nothing counts as paid: somebody has to look. Once per payment."""
+
+    event_type: Literal["payment.mismatch"]
+    data: MismatchData
+
+
 PUBLISHED: Final[dict[str, type[PublishedEvent]]] = {
     "payment.successful": PaymentSuccessful,
     "payment.failed": PaymentFailed,
     "checkout.expired": CheckoutExpired,
+    "payment.mismatch": PaymentMismatch,
 }

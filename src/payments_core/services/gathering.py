@@ -1,18 +1,20 @@
 """What is really the case: from a claim in an event to evidence that a payment may be settled on.
 
-An event's snapshot is as old as its delivery. A snapshot of a session made here that already says paid is taken at its
-word (paid is final); a declined attempt is always read from its own event, since a refetch has forgotten the reason;
-for everything else Stripe is asked what is true now.
+An event's snapshot is as old as its delivery. A snapshot of a session made here that already says paid, and how much,
+is taken at its word (paid is final); a declined attempt is always read from its own event, since a refetch has
+forgotten the reason; for everything else Stripe is asked what is true now.
 """
 
 from __future__ import annotations
+
+from contextlib import suppress
 
 from attrs import evolve, frozen
 
 from ..domain.delivery import PARK_LIMIT_S, PARK_STEP_S
 from ..domain.evidence import Evidence, known_email
-from ..domain.news import Claim, News, refs_of
-from ..domain.payment import Finding, Payment, PaymentState
+from ..domain.news import Claim, Decision, News, refs_of
+from ..domain.payment import WITH_MONEY, Finding, Payment, PaymentState
 from ..domain.refs import Ref
 from ..domain.stripe_objects import Intent, Invoice, Session
 from ..errors import StripeObjectMissing
@@ -39,9 +41,12 @@ class Gathering:
     async def gather(self, news: News, payment: Payment, *, event_id: str, age_s: float) -> Evidence:
         """The evidence. `age_s`: seconds since the event was received. Raises NotYet, and the gateway's errors."""
         subject = news.subject
+        if isinstance(subject, Decision):
+            return await self._of_decision(news.claim, subject, payment)
         if isinstance(subject, Intent) and news.claim is Claim.INTENT_FAILED:
             evidence = _declined(subject, event_id)
-        elif payment.state is PaymentState.SETTLED and news.claim is not Claim.SESSION_FAILED_LATER:
+        # The names that it brings are noted, nothing more is asked.
+        elif payment.state in WITH_MONEY and news.claim is not Claim.SESSION_FAILED_LATER:
             evidence = Evidence(finding=Finding.LINKED, refs=refs_of(subject))
         elif isinstance(subject, Session):
             evidence = await self._of_session(news.claim, subject, payment, event_id)
@@ -54,7 +59,7 @@ class Gathering:
     async def _of_session(self, claim: Claim, session: Session, payment: Payment, event_id: str) -> Evidence:
         if claim is Claim.SESSION_FAILED_LATER:
             return await self._failed_later(session, event_id)
-        if not (payment.origin == "here" and session.mode == "payment" and session.is_paid):
+        if not (payment.origin == "here" and session.mode == "payment" and session.is_paid and _says_amounts(session)):
             session = await self.gateway.session(session.id)
         evidence = _session_evidence(session)
         if evidence.finding is Finding.PROMISED and await self._is_broken(session):
@@ -78,8 +83,8 @@ class Gathering:
         return evolve(declined, session=session, refs=refs, reason=declined.reason or "async_payment_failed")
 
     async def _of_intent(self, intent: Intent, payment: Payment, age_s: float) -> Evidence:
-        if payment.session_id is not None:
-            session = await self.gateway.session(payment.session_id)
+        session = await self._session_of(intent, payment)
+        if session is not None:
             if session.is_paid:
                 return evolve(_session_evidence(session), intent=intent)
             if age_s < PARK_LIMIT_S:
@@ -88,7 +93,31 @@ class Gathering:
             return Evidence(finding=Finding.LINKED, refs=refs_of(intent))
         intent = await self.gateway.intent(intent.id)
         finding = Finding.PAID if intent.status == "succeeded" else Finding.LINKED
-        return Evidence(finding=finding, intent=intent, refs=refs_of(intent))
+        evidence = Evidence(finding=finding, intent=intent, refs=refs_of(intent))
+        if session is None or payment.origin != "here":
+            return evidence
+        # What is due is known from the session alone, complete or not: the proof compares with it.
+        return evolve(evidence, session=session, refs=(*evidence.refs, *refs_of(session)))
+
+    async def _session_of(self, intent: Intent, payment: Payment) -> Session | None:
+        """The payment's session; one made here whose answer was never saved is found by the intent."""
+        if payment.session_id is not None:
+            return await self.gateway.session(payment.session_id)
+        return await self.gateway.session_of_intent(intent.id) if payment.origin == "here" else None
+
+    async def _of_decision(self, claim: Claim, decision: Decision, payment: Payment) -> Evidence:
+        """Somebody's word; Stripe is asked only for what a success is told with."""
+        if claim is Claim.REJECTED:
+            return Evidence(finding=Finding.REJECTED, reason=decision.reason)
+        evidence = Evidence(finding=Finding.RELEASED, reason=decision.reason)
+        if payment.state is not PaymentState.QUARANTINED:
+            return evidence
+        with suppress(StripeObjectMissing):
+            if payment.session_id is not None:
+                evidence = evolve(evidence, session=await self.gateway.session(payment.session_id))
+            if payment.payment_intent_id is not None:
+                evidence = evolve(evidence, intent=await self.gateway.intent(payment.payment_intent_id))
+        return await self._addressed(evidence, payment)
 
     async def _of_invoice(self, invoice: Invoice, payment: Payment) -> Evidence:
         if payment.session_id is not None:
@@ -108,22 +137,25 @@ class Gathering:
         session = evidence.session
         if session is not None and payment.cart is None:
             evidence = evolve(evidence, lines=tuple(await self.gateway.line_items(session.id)))
-        if known_email(payment, evidence) is None:
-            evidence = evolve(evidence, billing_email=await self._billing_email(evidence))
-        return evidence
+        return await self._addressed(evidence, payment)
 
-    async def _billing_email(self, evidence: Evidence) -> str | None:
-        intent, session = evidence.intent, evidence.session
-        if intent is None and session is not None and session.payment_intent_id is not None:
-            intent = await self.gateway.intent(session.payment_intent_id)
-        if intent is None or intent.charge_id is None:
-            return None
-        if intent.email is not None:
-            return intent.email
+    async def _addressed(self, evidence: Evidence, payment: Payment) -> Evidence:
+        """The evidence with the payer's address from the card form, where no other is known.
+
+        An intent that is asked for on the way stays at hand, for the proof.
+        """
+        if known_email(payment, evidence) is not None:
+            return evidence
+        session = evidence.session
+        if evidence.intent is None and session is not None and session.payment_intent_id is not None:
+            evidence = evolve(evidence, intent=await self.gateway.intent(session.payment_intent_id))
+        intent = evidence.intent
+        if intent is None or intent.charge_id is None or intent.email is not None:
+            return evidence
         try:
-            return (await self.gateway.charge(intent.charge_id)).billing_email
+            return evolve(evidence, billing_email=(await self.gateway.charge(intent.charge_id)).billing_email)
         except StripeObjectMissing:  # an address is no reason to hold a payment up
-            return None
+            return evidence
 
 
 def _declined(intent: Intent, event_id: str) -> Evidence:
@@ -137,6 +169,11 @@ def _declined(intent: Intent, event_id: str) -> Evidence:
         refs=refs,
         reason=error.reason if error else None,
     )
+
+
+def _says_amounts(session: Session) -> bool:
+    """Whether a snapshot holds what is compared: one of an old API version may not."""
+    return session.currency is not None and session.amount_subtotal is not None and session.amount_total is not None
 
 
 def _session_evidence(session: Session) -> Evidence:

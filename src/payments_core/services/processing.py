@@ -11,17 +11,21 @@ from collections.abc import Callable
 from contextlib import suppress
 from enum import StrEnum
 
-from attrs import frozen
+from attrs import field, frozen
 
 from ..domain.checkout import PAYMENT_ID_KEY
 from ..domain.delivery import ClaimedEvent, DeliveryPolicy, is_exhausted, retry_delay_s
-from ..domain.news import read_news
-from ..domain.payment import Payment
+from ..domain.news import News, read_news
+from ..domain.payment import Finding, Payment
+from ..domain.pricing import changes_prices
+from ..domain.proof import misplaced
 from ..domain.stripe_event import mode_problem, read_event
 from ..errors import MalformedEvent, PaymentsError, frames_of, reason_of
-from ..ports import Clock, Crew, Store
+from ..ports import Clock, Crew, Meter, Store, Unmetered
 from .gathering import Gathering, NotYet
+from .guard import Guard
 from .lanes import Lanes
+from .price_book import PriceBook
 from .routing import Routing
 from .settlement import LeaseLost, Settlement
 
@@ -55,8 +59,11 @@ class Processing:
     random: Callable[[], float]
     crew: Crew
     policy: DeliveryPolicy
+    prices: PriceBook
+    guard: Guard
     livemode: bool
     account: str | None
+    meter: Meter = field(factory=Unmetered)
 
     async def run_due(self) -> int:
         """Claim what is due, a few events at a time, and handle each; how many were claimed."""
@@ -78,6 +85,13 @@ class Processing:
 
         Raises StoreUnavailable only when even giving it back failed (its lease expires).
         """
+        begun_s = self.crew.monotonic_s()
+        outcome = await self._ended(claimed, laned)
+        self.meter.handled(outcome.value, seconds=self.crew.monotonic_s() - begun_s)
+        return outcome
+
+    async def _ended(self, claimed: ClaimedEvent, laned: Payment | None) -> Outcome:
+        """How the run ended, whatever went wrong in it."""
         if claimed.attempt > self.policy.max_attempts:
             return await self._bury(claimed, "its attempts are used up: each of them ended its worker or its lease")
         try:
@@ -110,11 +124,13 @@ class Processing:
             news = read_news(event.type, event.object)
         except KeyError:
             raise MalformedEvent("The event's object has no id.") from None
+        if changes_prices(event.type, event.previous_attributes):
+            # Before the handlers, so that they see the new ones.
+            await self.prices.forget()
         if news is None:
-            await self.settlement.apply(claimed, event, lane=None, evidence=None)
+            await self.settlement.apply(claimed, event, seen=None, evidence=None)
             return Outcome.DONE
-        in_lane = laned is not None and news.subject.metadata.get(PAYMENT_ID_KEY) == laned.payment_id
-        payment = laned if in_lane else await self.routing.route(news)
+        payment = await self._payment_of(news, laned)
         if payment is None:
             await self.settlement.ignore(claimed)
             return Outcome.DONE
@@ -125,8 +141,21 @@ class Processing:
         evidence = await self.gathering.gather(
             news, payment, event_id=event.id, age_s=(self.clock() - claimed.received_at).total_seconds()
         )
-        await self.settlement.apply(claimed, event, lane=payment.payment_id, evidence=evidence)
+        fact = await self.settlement.apply(claimed, event, seen=payment, evidence=evidence)
+        if fact is not None:
+            self.meter.told(fact.type)
+        if evidence.finding is Finding.DECLINED:
+            await self.guard.after_decline(payment)
         return Outcome.DONE
+
+    async def _payment_of(self, news: News, laned: Payment | None) -> Payment | None:
+        """The payment of the news, or None where it is to be ignored. Raises MalformedEvent for one of elsewhere."""
+        in_lane = laned is not None and news.subject.metadata.get(PAYMENT_ID_KEY) == laned.payment_id
+        payment = laned if in_lane else await self.routing.route(news)
+        problem = None if payment is None else misplaced(payment, livemode=self.livemode, account=self.account)
+        if problem is not None:
+            raise MalformedEvent(problem)
+        return payment
 
     async def _give_back(self, claimed: ClaimedEvent, reason: str, delay_s: float = 0) -> None:
         """As if it had not been claimed: no attempt is used up."""

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from attrs import define, field, frozen
 
 from ..errors import PaymentsError, frames_of
+from ..ports import Meter, Unmetered
 from ..ports.publishing import Batch, BrokerUnavailable, Errands, Outbox, Publisher, Refusal
 
 _log = logging.getLogger("payments_core.relay")
@@ -49,6 +50,7 @@ class Relay:
     errands: Errands
     random: Callable[[], float]
     batch_rows: int = BATCH_ROWS
+    meter: Meter = field(factory=Unmetered)
     tally: Tally = field(factory=Tally)
     _trouble: _Trouble = field(factory=_Trouble)
 
@@ -102,6 +104,7 @@ class Relay:
         await batch.settle(published=acknowledged, parked={row_id: one.reason for row_id, one in refused.items()})
         self.tally.published += len(acknowledged)
         self.tally.parked += len(refused)
+        self.meter.relayed(published=len(acknowledged), parked=len(refused))
         events = {row.row_id: row.event_id for row in batch.rows if row.row_id in refused}
         for row_id, refusal in refused.items():
             facts = {"eventId": events[row_id], "outboxId": row_id}

@@ -9,11 +9,12 @@ from __future__ import annotations
 from attrs import frozen
 
 from ..domain.checkout import PAYMENT_ID_KEY
-from ..domain.news import News, Subject, refs_of
+from ..domain.news import Decision, News, Subject, refs_of
 from ..domain.payment import Payment
 from ..domain.refs import Ref
 from ..domain.stripe_event import is_of_another_app
 from ..domain.stripe_objects import Intent, Invoice, Session
+from ..errors import MalformedEvent
 from ..ports import Clock, Gateway, NewId, Store
 
 
@@ -31,11 +32,17 @@ class Routing:
     tells_foreign: bool
 
     async def route(self, news: News) -> Payment | None:
-        """The payment; None when the object is another application's, or foreign ones are to be ignored."""
-        payment = await self._known(news.subject, refs_of(news.subject))
+        """The payment; None when the object is another application's, or foreign ones are to be ignored.
+
+        Raises MalformedEvent for a decision about a payment that is not here.
+        """
+        subject = news.subject
+        if isinstance(subject, Decision):
+            return await self._decided(subject)
+        payment = await self._known(subject, refs_of(subject))
         if payment is not None:
             return payment
-        subjects = await self._asked(news.subject)
+        subjects = await self._asked(subject)
         refs = tuple(dict.fromkeys(ref for subject in subjects for ref in refs_of(subject)))
         for subject in subjects[1:]:
             payment = await self._known(subject, refs)
@@ -44,6 +51,12 @@ class Routing:
         if not self.tells_foreign or any(self._is_anothers(subject) for subject in subjects):
             return None
         return await self._adopted(refs)
+
+    async def _decided(self, decision: Decision) -> Payment:
+        payment = await self.store.payment(decision.payment_id)
+        if payment is None:
+            raise MalformedEvent("The payment that somebody decided about is not in this database.")
+        return payment
 
     async def _known(self, subject: Subject, refs: tuple[Ref, ...]) -> Payment | None:
         marked = subject.metadata.get(PAYMENT_ID_KEY)

@@ -7,17 +7,23 @@ way. A handler that fails is the inbox's business, not the buyer's.
 
 from __future__ import annotations
 
-from attrs import frozen
+from typing import Final
+
+from attrs import evolve, frozen
 
 from ..domain.cart import SessionStatus
 from ..domain.observations import of_session
-from ..domain.payment import Payment, PaymentState
+from ..domain.payment import WITH_MONEY, Payment, PaymentState
+from ..domain.proof import differences
 from ..domain.refs import Ref
 from ..domain.stripe_objects import Session
 from ..errors import SessionNotFound
 from ..money import Money
 from ..ports import Gateway, Store, Waiter
 
+#: What a page says of money that is not what was agreed: Stripe's word for a buyer who has acted, and money that does
+#: not count as come. A page that thanks for `paid` does not thank for this.
+NOT_CONFIRMED: Final = "unpaid"
 #: How long a page waits for handlers, at most.
 WAIT_S = 2.0
 _FIRST_PAUSE_S = 0.01
@@ -47,10 +53,12 @@ class Status:
         session = await self.gateway.session(session_id)
         if session.is_paid:
             await self._settle(payment, session)
+            if differences(payment, session, None):
+                return evolve(_from_session(session), payment_status=NOT_CONFIRMED)
         return _from_session(session)
 
     async def _settle(self, payment: Payment, session: Session) -> None:
-        """Put the observation into the inbox, once, and wait until the payment is settled or the time is up."""
+        """Put the observation into the inbox, once, and wait until the payment is judged or the time is up."""
         await self.store.receive(of_session(session).received(account=self.account, livemode=self.livemode))
         self.waiter.nudge()
         deadline_s = self.waiter.monotonic_s() + WAIT_S
@@ -58,19 +66,20 @@ class Status:
         while self.waiter.monotonic_s() < deadline_s:
             await self.waiter.pause(pause_s)
             current = await self.store.payment(payment.payment_id)
-            if current is None or current.state is PaymentState.SETTLED:
+            if current is None or current.state in WITH_MONEY:
                 return
             pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
 
 
 def _from_row(session_id: str, payment: Payment) -> SessionStatus | None:
     """The answer where the payment's row has the last word."""
-    if payment.state is PaymentState.SETTLED and payment.amount_minor is not None and payment.currency is not None:
-        paid = "paid" if payment.amount_minor else "no_payment_required"
-        return SessionStatus(session_id, "complete", paid, Money(payment.amount_minor, payment.currency))
     if payment.state is PaymentState.EXPIRED and payment.cart is not None:
         return SessionStatus(session_id, "expired", "unpaid", payment.cart.subtotal)
-    return None
+    if payment.state not in WITH_MONEY or payment.amount_minor is None or payment.currency is None:
+        return None
+    paid = "paid" if payment.amount_minor else "no_payment_required"
+    confirmed = paid if payment.state is PaymentState.SETTLED else NOT_CONFIRMED
+    return SessionStatus(session_id, "complete", confirmed, Money(payment.amount_minor, payment.currency))
 
 
 def _from_session(session: Session) -> SessionStatus:

@@ -109,6 +109,7 @@ class Comparison:
         for kind, fetch in listings(self.ground.gateway):
             await self.walker.walk(span, fetch, partial(self.compare, kind), _nothing)
         await self._settled_here(at, until)
+        await self._quarantined_here(at, until)
 
     async def compare(self, kind: str, subjects: Sequence[Subject]) -> None:
         """Look a page of Stripe's objects up here."""
@@ -121,7 +122,11 @@ class Comparison:
                 payment, root = await self._asked(subject)
             if not (self.ground.policy.is_ours(root, payment) and self.ground.policy.is_ours(subject, payment)):
                 continue
-            if payment is not None and payment.state is PaymentState.SETTLED:
+            if payment is not None and payment.state is PaymentState.QUARANTINED:
+                self._quarantined(payment)
+            elif payment is not None and payment.state is PaymentState.REJECTED:
+                continue  # somebody looked at it: what Stripe has is known
+            elif payment is not None and payment.state is PaymentState.SETTLED:
                 self.confirmed.add(payment.payment_id)
                 self._compare_amounts(payment, subject)
             else:
@@ -145,6 +150,8 @@ class Comparison:
         return payment_of(root, await self.ground.known([root])), root
 
     def _compare_amounts(self, payment: Payment, subject: Subject) -> None:
+        if payment.discrepancies:  # somebody looked at the difference, and released it
+            return
         here, there = settled_as(payment), _amount(subject, payment)
         kind = difference(there, here)
         if kind is not None:
@@ -205,6 +212,24 @@ class Comparison:
                     await self._at_stripe(payment)
             payments = await ground.sweeps.payments(wanted, after=payments[-1].payment_id, limit=_PAGE)
 
+    async def _quarantined_here(self, at: datetime, until: datetime) -> None:
+        """Those of which nothing came up are told all the same: they wait for somebody."""
+        ground = self.ground
+        wanted = Selection((PaymentState.QUARANTINED,), at, until, ground.account, ground.livemode)
+        payments = await ground.sweeps.payments(wanted, after="", limit=_PAGE)
+        while payments:
+            for payment in payments:
+                self._quarantined(payment)
+            payments = await ground.sweeps.payments(wanted, after=payments[-1].payment_id, limit=_PAGE)
+
+    def _quarantined(self, payment: Payment) -> None:
+        """Neither drift of ours nor Stripe's: what was agreed stands against what was paid."""
+        agreed = payment.cart.subtotal if payment.cart is not None else None
+        paid = money_of(payment.amount_minor, payment.currency)
+        detail = ", ".join(one.code for one in payment.discrepancies)
+        drift = _drift(DriftKind.QUARANTINED, payment, None, at_stripe=paid, here=agreed)
+        self._tell(payment.payment_id, evolve(drift, detail=f"differs in {detail}"))
+
     async def _at_stripe(self, payment: Payment) -> None:
         """Ask Stripe for a payment that did not come up: a ghost, unless one of its objects is paid."""
         for subject in await self._objects_of(payment):
@@ -264,13 +289,16 @@ async def _nothing(until_s: int) -> None:
 def _amount(subject: Subject, payment: Payment | None) -> Money | None:
     """What the object says was paid, where that is the payment's own amount.
 
-    Sessions and invoices state the total that the payment was settled with; an intent does where it is neither's.
+    Sessions and invoices state the total that the payment was settled with; an intent does where it is neither's, and
+    where the session was made here, of which it must have received the total.
     """
     if isinstance(subject, Session):
         return money_of(subject.amount_total, subject.currency)
     if isinstance(subject, Invoice):
         has_session = payment is not None and payment.session_id is not None
         return None if has_session else money_of(subject.total, subject.currency)
+    if payment is not None and payment.origin == "here":
+        return money_of(subject.amount_received, subject.currency)
     if payment is not None and (payment.session_id is not None or payment.invoice_id is not None):
         return None
     return money_of(subject.amount_received or subject.amount, subject.currency)

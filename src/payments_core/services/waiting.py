@@ -8,7 +8,7 @@ from typing import Final
 
 from attrs import define, field
 
-from ..domain.news import Claim, Subject, read_news
+from ..domain.news import Claim, Decision, Subject, read_news
 from ..domain.notices import document_of
 from ..domain.observations import is_paid, names_of
 from ..domain.refs import Ref
@@ -61,5 +61,5 @@ def _note(entry: InboxEntry, waiting: Waiting) -> None:
         news = read_news(entry.type, child(child(document_of(entry.body), "data"), "object"))
     except KeyError:
         return
-    if news is not None:
+    if news is not None and not isinstance(news.subject, Decision):
         waiting.add(news.subject, entry.received_at, tells_paid=news.claim in _PAID_CLAIMS)

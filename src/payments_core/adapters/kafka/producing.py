@@ -11,6 +11,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from itertools import chain
 from typing import Any, Final
 
 from aiokafka import AIOKafkaProducer  # pyright: ignore[reportMissingTypeStubs]
@@ -92,12 +93,17 @@ class Producer:
             max_batch_size=batch_bytes,
             request_timeout_ms=round(patience.request_s * 1000),
         )
+        self._starting: asyncio.Future[None] | None = None
 
     async def start(self) -> None:
         """Connect. Raises BrokerUnavailable with the reason."""
+        # Shielded: cancelled in the middle of a handshake, the client forgets the connection and leaves it open.
+        starting: asyncio.Future[None] = asyncio.ensure_future(self._producer.start())
+        starting.add_done_callback(_looked_at)
+        self._starting = starting
         try:
             async with asyncio.timeout(self._patience.request_s):
-                await self._producer.start()
+                await asyncio.shield(starting)
         except (KafkaError, OSError) as error:
             await self.give_up()
             plain = isinstance(error, KafkaConnectionError | TimeoutError)
@@ -156,16 +162,31 @@ class Producer:
     async def give_up(self) -> None:
         """Close, without waiting for what is still on its way: what was not acknowledged counts as not sent."""
         # Its own stop() waits until everything is delivered, which a broker that is down never lets happen.
-        self._producer._message_accumulator.fail_all(KafkaConnectionError("given up"))
+        queued = self._producer._message_accumulator
+        for batch in chain(*queued._batches.values(), queued._pending_batches):
+            # Failed with the batch, and waited for by nobody: see `send`.
+            batch._drain_waiter.add_done_callback(_looked_at)
+        queued.fail_all(KafkaConnectionError("given up"))
+        # Its sender falls over what has failed, and leaves requests behind that connect when everything is closed.
+        self._producer.client._get_conn = _nowhere
         await asyncio.shield(asyncio.ensure_future(self._stop()))
 
     async def _stop(self) -> None:
+        if self._starting is not None:
+            await asyncio.wait([self._starting], timeout=_GIVE_UP_S)
+            self._starting.cancel()
         with suppress(KafkaError, OSError):
             async with asyncio.timeout(_GIVE_UP_S):
                 await self._producer.stop()
+        client = self._producer.client
         with suppress(KafkaError, OSError):
-            async with asyncio.timeout(_GIVE_UP_S):
-                await self._producer.client.close()
+            async with asyncio.timeout(_GIVE_UP_S), client._get_conn_lock:
+                # Whoever was connecting already is done, and his connection is known.
+                await client.close()
+
+
+async def _nowhere(_node: object, **_: object) -> None:
+    """In the place of the client's way to a broker: none is reached."""
 
 
 def _looked_at(answer: asyncio.Future[Any]) -> None:

@@ -9,6 +9,7 @@ from typing import Final
 from attrs import define, field, frozen
 
 from payments_core.domain.delivery import ClaimedEvent, InboxState, ReceivedEvent
+from payments_core.domain.opening import Opening
 from payments_core.domain.payment import Payment
 from payments_core.domain.refs import Ref
 from payments_core.ports import OutboxRow
@@ -95,6 +96,7 @@ class Data:
     payments: dict[str, Payment] = field(factory=dict[str, Payment])
     refs: dict[RefKey, str] = field(factory=dict[RefKey, str])
     sweeps: dict[str, datetime] = field(factory=dict[str, datetime])
+    openings: dict[str, Opening] = field(factory=dict[str, Opening])
     transitions: dict[tuple[str, str, str], Recorded] = field(factory=dict[tuple[str, str, str], Recorded])
     outbox: list[Outgoing] = field(factory=list[Outgoing])
     #: Keys of which a relay has rows in hand.

@@ -13,6 +13,7 @@ from typing import Any, Final, TypeVar
 from attrs import field, frozen
 
 from payments_core.adapters.memory.keeping import MemoryCatalogue
+from payments_core.domain.account import API_VERSION, Greeting, WebhookEndpoint, read_webhook_endpoint
 from payments_core.domain.listing import Page, Span
 from payments_core.domain.price_objects import catalog_price, is_recurring, price_of_product
 from payments_core.domain.pricing import CatalogPrice
@@ -33,12 +34,12 @@ from payments_core.domain.stripe_objects import (
     reference,
     text,
 )
-from payments_core.errors import StripeError, StripeObjectMissing
-from payments_core.ports import Io
+from payments_core.errors import StripeError, StripeObjectMissing, StripeUnavailable
+from payments_core.ports import Clock, Io
 
 T = TypeVar("T")
 
-_KINDS: Final = ("session", "intent", "charge", "invoice", "refund", "event", "notice", "price", "product")
+_KINDS: Final = ("session", "intent", "charge", "invoice", "refund", "event", "notice", "price", "product", "endpoint")
 _PAGE: Final = 100
 
 
@@ -60,14 +61,16 @@ class SentSession:
 
 
 class MemoryGateway(MemoryCatalogue):
-    """`Gateway` and `CatalogueGateway` of `payments_core.ports` in memory. Never suspends, in either world.
+    """`Gateway`, `CatalogueGateway` and `AccountGateway` of `payments_core.ports` in memory. Never suspends.
 
     `calls` records every call, `sent` every session that was created. `fail_next(error)` makes the next call raise.
+    With `clock` a session says when it was created, and is found by that; a greeting says its time.
     """
 
-    def __init__(self, *, io: Io = "blocking") -> None:
+    def __init__(self, *, io: Io = "blocking", clock: Clock | None = None) -> None:
         super().__init__()
         self._io: Io = io
+        self._clock = clock
         self.calls: list[GatewayCall] = []
         self.sent: list[SentSession] = []
         self.closed = False
@@ -130,6 +133,10 @@ class MemoryGateway(MemoryCatalogue):
         """A Price; `product` names its product, `lookup_key` is a further name for it."""
         self._put("price", document)
 
+    def put_webhook_endpoint(self, document: Document) -> None:
+        """A webhook endpoint."""
+        self._put("endpoint", document)
+
     def fail_next(self, error: Exception, *, method: str | None = None, times: int = 1) -> None:
         """Raise `error` from the next `times` calls, or from the next ones of one method of the port."""
         self._faults += [(method, error)] * times
@@ -149,6 +156,16 @@ class MemoryGateway(MemoryCatalogue):
         document = self._opened(params, f"cs_test_memory{len(self.sent) + 1}")
         self.sent.append(SentSession(deepcopy(dict(params)), idempotency_key, self._put("session", document)))
         return read_session(document)
+
+    async def expire_session(self, session_id: str) -> Session:
+        """See Gateway."""
+        self._called("expire_session", session_id)
+        if self._need("session", session_id).get("status") != "open":
+            error = StripeError("Only Checkout Sessions with a status of open can be expired.")
+            error.answered = 400
+            raise error
+        self.change_session(session_id, status="expired", url=None)
+        return read_session(self._need("session", session_id))
 
     async def session(self, session_id: str) -> Session:
         """See Gateway."""
@@ -237,6 +254,22 @@ class MemoryGateway(MemoryCatalogue):
         found = ((one, self._catalog_price(one)) for one in references)
         return {one: price for one, price in found if price is not None}
 
+    async def greeting(self) -> Greeting:
+        """See AccountGateway; it speaks of test mode."""
+        now = None if self._clock is None else self._clock().replace(microsecond=0)
+        try:
+            self._called("greeting")
+        except StripeUnavailable:
+            raise
+        except StripeError as refusal:
+            return Greeting(said_at=now, version=API_VERSION, refusal=refusal)
+        return Greeting(said_at=now, livemode=False, version=API_VERSION)
+
+    async def webhook_endpoints(self) -> Sequence[WebhookEndpoint]:
+        """See AccountGateway."""
+        self._called("webhook_endpoints")
+        return [read_webhook_endpoint(one) for one in reversed(self._objects["endpoint"].values())]
+
     async def close(self) -> None:
         """Remembered in `closed`; there is nothing to give back."""
         self.closed = True
@@ -270,11 +303,13 @@ class MemoryGateway(MemoryCatalogue):
         return [documents[at] for created, at in made if created and span.since_s <= created < span.until_s]
 
     def _opened(self, params: Mapping[str, Any], session_id: str) -> Document:
-        lines = [self._line(item) for item in params.get("line_items", ())]
+        lines = [self._line(item, params.get("currency")) for item in params.get("line_items", ())]
         total = sum((number(line, "amount_total") or 0) for line in lines)
         embedded = params.get("ui_mode") == "embedded_page"
         self.put_line_items(session_id, lines)
+        created = {} if self._clock is None else {"created": int(self._clock().timestamp())}
         return {
+            **created,
             "id": session_id,
             "object": "checkout.session",
             "mode": params.get("mode"),
@@ -291,18 +326,28 @@ class MemoryGateway(MemoryCatalogue):
             "client_secret": f"{session_id}_secret_memory" if embedded else None,
         }
 
-    def _line(self, item: Mapping[str, Any]) -> Document:
-        price = self._need("price", item["price"]) if "price" in item else item["price_data"]
+    def _line(self, item: Mapping[str, Any], currency: str | None) -> Document:
+        price = self._sold(item["price"]) if "price" in item else item["price_data"]
         product = child(self._objects["product"], text(price, "product") or "") or child(price, "product_data")
         quantity = int(item.get("quantity", 1))
+        option = child(child(price, "currency_options"), currency or "")
+        unit, spoken = number({**price, **option}, "unit_amount"), currency if option else text(price, "currency")
         return {
             "object": "item",
             "description": text(product, "name"),
             "quantity": quantity,
-            "amount_total": (number(price, "unit_amount") or 0) * quantity,
-            "currency": text(price, "currency"),
-            "price": {"unit_amount": number(price, "unit_amount")},
+            "amount_total": (unit or 0) * quantity,
+            "currency": spoken,
+            "price": {"unit_amount": unit},
         }
+
+    def _sold(self, price_id: str) -> Document:
+        price = self._need("price", price_id)
+        if price.get("active", True) is not True:
+            error = StripeError("The price is not active.", param="line_items[0][price]")
+            error.answered = 400
+            raise error
+        return price
 
     def _catalog_price(self, name: str) -> CatalogPrice | None:
         prices, products = self._objects["price"], self._objects["product"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from datetime import UTC, date
+from datetime import UTC, date, datetime
 
 from attrs import frozen
 
@@ -107,6 +107,15 @@ class MemoryRecords:
             revivable = sum(event.token > 0 for event in dead)
             return DeadCount(revivable, len(dead) - revivable)
 
+    async def quarantined(self, *, limit: int, after: str | None = None) -> Sequence[Payment]:
+        """See Records."""
+        with self.opened() as data:
+            found = [one for one in data.payments.values() if one.state is PaymentState.QUARANTINED]
+            behind = data.payments.get(after) if after is not None else None
+            fitting = sorted(map(_place, found))
+            names = [name for name in fitting if behind is None or name > _place(behind)]
+            return [data.payments[name] for _, name in names[:limit]]
+
     async def has_live_payments(self) -> bool:
         """See Records."""
         with self.opened() as data:
@@ -142,6 +151,11 @@ def _record(event: InboxEvent) -> EventRecord:
         livemode=event.received.livemode,
         last_error=event.last_error,
     )
+
+
+def _place(payment: Payment) -> tuple[datetime, str]:
+    """Where a quarantined payment stands among the others."""
+    return payment.quarantined_at or payment.created_at, payment.payment_id
 
 
 def _dead(data: Data, wanted: EventFilter) -> Sequence[InboxEvent]:

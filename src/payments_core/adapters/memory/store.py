@@ -15,16 +15,17 @@ import attrs
 
 from payments_core.adapters.memory.data import Data, RefKey
 from payments_core.adapters.memory.locks import RowLocks
+from payments_core.adapters.memory.openings import MemoryOpenings
 from payments_core.adapters.memory.records import MemoryRecords
 from payments_core.adapters.memory.relaying import MemoryOutbox
 from payments_core.adapters.memory.sweeps import MemorySweeps
 from payments_core.adapters.memory.transaction import MemoryTransaction
 from payments_core.domain.delivery import ClaimedEvent, InboxState, ReceivedEvent
-from payments_core.domain.payment import Payment
+from payments_core.domain.payment import SESSION_LIFE, Payment, PaymentState, Transition
 from payments_core.domain.refs import Ref
 from payments_core.domain.stripe_objects import Session
 from payments_core.errors import StoreUnavailable
-from payments_core.ports import Clock, Io, Records, StoreHealth, StoreTransaction, Sweeps
+from payments_core.ports import Clock, DeclinedBy, Io, Openings, Records, StoreHealth, StoreTransaction, Sweeps
 
 
 def _utc_now() -> datetime:
@@ -61,8 +62,8 @@ class MemoryStore:
 
     @property
     def writers(self) -> int:
-        """See Store: a transaction waits for another's payment only."""
-        return 64
+        """See Store: a transaction waits for another's payment only. Of threads there is one: a test is repeatable."""
+        return 1 if self._io == "blocking" else 64
 
     @property
     def records(self) -> Records:
@@ -78,6 +79,11 @@ class MemoryStore:
     def sweeps(self) -> Sweeps:
         """See Store."""
         return MemorySweeps(self._open)
+
+    @property
+    def openings(self) -> Openings:
+        """See Store."""
+        return MemoryOpenings(self._open, self.opened, self._clock)
 
     async def prepare(self) -> None:
         """Open again what was closed; nothing else is needed."""
@@ -122,6 +128,22 @@ class MemoryStore:
         with self._open() as data:
             owner = data.owner(refs, account, livemode=livemode)
             return None if owner is None else data.payments[owner]
+
+    async def declines(self, by: DeclinedBy, value: str, *, since: datetime, limit: int) -> Sequence[datetime]:
+        """See Store."""
+        name = {"payment": "payment_id", "address": "caller_digest", "user": "user_id"}[by]
+        with self._open() as data:
+            owners = {
+                payment.payment_id
+                for payment in data.payments.values()
+                if getattr(payment, name) == value and payment.created_at >= since - SESSION_LIFE
+            }
+            found = (
+                known.recorded_at
+                for (owner, transition, _), known in data.transitions.items()
+                if owner in owners and transition == Transition.ATTEMPT_FAILED and known.recorded_at >= since
+            )
+            return sorted(found, reverse=True)[:limit]
 
     async def adopt(self, payment: Payment, refs: Sequence[Ref]) -> str:
         """See Store. Names that are still free go to the payment that is found."""
@@ -191,7 +213,9 @@ class MemoryStore:
             now = self._clock()
             ages_s = [(now - event.received_at).total_seconds() for event in data.inbox.values() if event.is_open]
             dead = sum(event.state is InboxState.DEAD for event in data.inbox.values())
-            return StoreHealth(max(ages_s, default=0.0), dead, sum(outgoing.is_waiting for outgoing in data.outbox))
+            backlog = sum(outgoing.is_waiting for outgoing in data.outbox)
+            quarantined = sum(payment.state is PaymentState.QUARANTINED for payment in data.payments.values())
+            return StoreHealth(max(ages_s, default=0.0), dead, backlog, quarantined)
 
     async def recent_events(self, limit: int) -> Sequence[str]:
         """See Store."""

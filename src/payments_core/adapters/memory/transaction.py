@@ -71,6 +71,10 @@ class MemoryTransaction:
         """See StoreTransaction. Raises LookupError for an id that was never stored."""
         return await self.lock_payment(payment_id) if await self.stamp_done(claimed) else None
 
+    async def stamp_and_advance(self, claimed: ClaimedEvent, seen: Payment, change: Advance) -> bool:
+        """See StoreTransaction. Raises LookupError for an id that was never stored."""
+        return await self.stamp_and_lock(claimed, seen.payment_id) == seen and await self.advance(change)
+
     async def advance(self, change: Advance) -> bool:
         """See StoreTransaction."""
         payment_id = change.payment.payment_id

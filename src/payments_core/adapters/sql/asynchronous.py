@@ -1,28 +1,32 @@
-"""The asynchronous world: transactions on SQLAlchemy's `AsyncConnection`, on the running event loop.
+"""The asynchronous world: transactions on the running event loop, begun as in `blocking`.
 
 What ends a transaction is shielded: a cancelled request must give its connection back clean, and anyio's scopes cancel
-every await anew until the task is done.
+every await anew until the task is done. What needs several steps is done in one greenlet: making one costs as much as a
+statement's preparation.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, CursorResult, Executable
+from sqlalchemy import Connection, CursorResult, Executable, PoolProxiedConnection
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.util import greenlet_spawn
 
 from payments_core.adapters.sql.connector import Link, Parameters
-from payments_core.adapters.sql.engines import WRITES
-from payments_core.adapters.sql.faults import translated, translated_at_commit
-from payments_core.adapters.sql.handle import AsyncHandle, LibraryHandle, SessionFactory
+from payments_core.adapters.sql.engines import begun
+from payments_core.adapters.sql.faults import translated, translated_at_commit, translated_driver
+from payments_core.adapters.sql.handle import AsyncHandle, Guard, GuardedConnection, LibraryHandle, SessionFactory
 from payments_core.adapters.sql.intake import Row as Received
+from payments_core.adapters.sql.prepared import Prepared, raw_cursor, reading_cursor
 from payments_core.adapters.sql.processes import AsyncEngines
 from payments_core.adapters.sql.receivers import AsyncReceiver
+from payments_core.adapters.sql.urls import is_sqlite
 from payments_core.ports import Clock, Io
 
 T = TypeVar("T")
@@ -31,18 +35,79 @@ T = TypeVar("T")
 class AsyncLink:
     """An open transaction of this loop."""
 
-    def __init__(self, connection: AsyncConnection, session_factory: SessionFactory | None) -> None:
-        self._connection = connection
-        self._handle = AsyncHandle(connection, session_factory)
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        pooled: PoolProxiedConnection,
+        session_factory: SessionFactory | None,
+        *,
+        writes: bool,
+    ) -> None:
+        self._engine = engine
+        self._driver: Any = engine.dialect.loaded_dbapi
+        self._pooled = pooled
+        self._connection: AsyncConnection | None = None
+        self._writes = writes
+        self._guard = Guard()
+        self._handle = AsyncHandle(self.connection, self._guard, session_factory)
 
     @property
     def handle(self) -> LibraryHandle:
         """See Link."""
         return self._handle
 
+    def connection(self) -> AsyncConnection:
+        """SQLAlchemy's connection, begun."""
+        if self._connection is None:
+            connection = GuardedConnection(self._engine.sync_engine, self._pooled, self._guard)
+            self._connection = AsyncConnection(self._engine, begun(connection, writes=self._writes))
+        return self._connection
+
     async def execute(self, statement: Executable, parameters: Parameters = None) -> CursorResult[Any]:
         """See Link; the loop goes on meanwhile."""
-        return await self._connection.execute(statement, parameters)
+        return await self.connection().execute(statement, parameters)
+
+    async def fetch_one(self, statement: Prepared, parameters: Mapping[str, Any]) -> Sequence[Any] | None:
+        """See Link; the loop goes on meanwhile."""
+        with translated_driver(self._driver):
+            cursor = raw_cursor(self._pooled, self._driver.AsyncRawCursor)
+            await cursor.execute(statement.text, statement.arguments(parameters))
+            found: Sequence[Any] | None = await cursor.fetchone()
+            return found
+
+    async def fetch_all(self, statement: Prepared, parameters: Mapping[str, Any]) -> Sequence[Any]:
+        """See Link; the loop goes on meanwhile."""
+        with translated_driver(self._driver):
+            cursor = reading_cursor(self._pooled, self._driver.AsyncRawCursor)
+            await cursor.execute(statement.text, statement.arguments(parameters))
+            found: Sequence[Any] = await cursor.fetchall()
+            return found
+
+    def commit(self) -> None:
+        """Commit, and give the connection back. In a greenlet, as what follows."""
+        connection = self._made()
+        if connection is None:
+            with translated_driver(self._driver):
+                self._pooled.commit()
+        else:
+            with translated_at_commit():
+                connection.commit()
+        self._close(connection)
+
+    def roll_back(self) -> None:
+        """Undo everything, and give the connection back: the pool rolls back what it is given."""
+        connection = self._made()
+        if connection is not None:
+            with suppress(SQLAlchemyError, OSError):
+                connection.rollback()
+        self._close(connection)
+
+    def _made(self) -> Connection | None:
+        return None if self._connection is None else self._connection.sync_connection
+
+    def _close(self, connection: Connection | None) -> None:
+        with suppress(SQLAlchemyError, OSError, self._driver.Error):
+            (connection or self._pooled).close()
 
 
 class AsyncConnector:
@@ -72,17 +137,20 @@ class AsyncConnector:
     async def transaction(self, *, writes: bool = True) -> AsyncGenerator[Link]:
         """See Connector."""
         with translated():
-            connection = await (await self._engines.current()).connect()
-        link = AsyncLink(connection, self._session_factory)
+            engine = await self._engines.current()
+            with translated_driver(engine.dialect.loaded_dbapi):
+                pooled = await engine.raw_connection()
+        link = AsyncLink(engine, pooled, self._session_factory, writes=writes)
         try:
-            with translated():
-                await connection.run_sync(_begin, writes)
+            if is_sqlite(self.url):
+                # Whoever will write holds the file's lock from the start.
+                with translated():
+                    await greenlet_spawn(link.connection)
             yield link
             await link.handle.finish()
-            with translated_at_commit():
-                await connection.run_sync(_commit)
+            await greenlet_spawn(link.commit)
         except BaseException:
-            await asyncio.shield(asyncio.ensure_future(_undo(link, connection)))
+            await asyncio.shield(asyncio.ensure_future(_undo(link)))
             raise
 
     async def receive(self, row: Received) -> bool:
@@ -103,26 +171,6 @@ class AsyncConnector:
         await self._engines.close()
 
 
-def _begin(connection: Connection, writes: bool) -> None:
-    """What needs several steps is done in one greenlet: making one costs as much as a statement's preparation."""
-    connection.execution_options(**{WRITES: writes})
-    connection.begin()
-
-
-def _commit(connection: Connection) -> None:
-    connection.commit()
-    with suppress(SQLAlchemyError, OSError):
-        connection.close()
-
-
-def _roll_back(connection: Connection) -> None:
-    with suppress(SQLAlchemyError, OSError):
-        connection.rollback()
-    with suppress(SQLAlchemyError, OSError):
-        connection.close()
-
-
-async def _undo(link: AsyncLink, connection: AsyncConnection) -> None:
+async def _undo(link: AsyncLink) -> None:
     await link.handle.abandon()
-    with suppress(SQLAlchemyError, OSError):
-        await connection.run_sync(_roll_back)
+    await greenlet_spawn(link.roll_back)

@@ -1,22 +1,28 @@
-"""The synchronous world: transactions on SQLAlchemy's `Connection`, on the calling thread. Nothing here suspends."""
+"""The synchronous world: transactions on the calling thread. Nothing here suspends.
+
+A transaction begins on the pool's connection; SQLAlchemy's `Connection` is made over it when a statement of its own or
+a handler asks for one. PostgreSQL's driver begins with the first statement, whoever runs it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, CursorResult, Executable
+from sqlalchemy import Connection, CursorResult, Engine, Executable
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
 
 from payments_core.adapters.sql.connector import Link, Parameters
-from payments_core.adapters.sql.engines import WRITES
-from payments_core.adapters.sql.faults import translated, translated_at_commit
-from payments_core.adapters.sql.handle import BlockingHandle, LibraryHandle, SessionFactory
+from payments_core.adapters.sql.engines import begun
+from payments_core.adapters.sql.faults import translated, translated_at_commit, translated_driver
+from payments_core.adapters.sql.handle import BlockingHandle, Guard, GuardedConnection, LibraryHandle, SessionFactory
 from payments_core.adapters.sql.intake import Row as Received
+from payments_core.adapters.sql.prepared import Prepared, raw_cursor, reading_cursor
 from payments_core.adapters.sql.processes import BlockingEngines
 from payments_core.adapters.sql.receivers import BlockingReceiver
+from payments_core.adapters.sql.urls import is_sqlite
 from payments_core.ports import Clock, Io
 
 T = TypeVar("T")
@@ -25,18 +31,67 @@ T = TypeVar("T")
 class BlockingLink:
     """An open transaction of this thread."""
 
-    def __init__(self, connection: Connection, session_factory: SessionFactory | None) -> None:
-        self._connection = connection
-        self._handle = BlockingHandle(connection, session_factory)
+    def __init__(self, engine: Engine, session_factory: SessionFactory | None, *, writes: bool) -> None:
+        self._engine = engine
+        self._driver: Any = engine.dialect.loaded_dbapi
+        self._pooled = engine.raw_connection()
+        self._connection: Connection | None = None
+        self._writes = writes
+        self._guard = Guard()
+        self._handle = BlockingHandle(self.connection, self._guard, session_factory)
 
     @property
     def handle(self) -> LibraryHandle:
         """See Link."""
         return self._handle
 
+    def connection(self) -> Connection:
+        """SQLAlchemy's connection, begun."""
+        if self._connection is None:
+            self._connection = begun(GuardedConnection(self._engine, self._pooled, self._guard), writes=self._writes)
+        return self._connection
+
     async def execute(self, statement: Executable, parameters: Parameters = None) -> CursorResult[Any]:
         """See Link; the thread waits."""
-        return self._connection.execute(statement, parameters)
+        return self.connection().execute(statement, parameters)
+
+    async def fetch_one(self, statement: Prepared, parameters: Mapping[str, Any]) -> Sequence[Any] | None:
+        """See Link; the thread waits."""
+        with translated_driver(self._driver):
+            cursor = raw_cursor(self._pooled, self._driver.RawCursor)
+            cursor.execute(statement.text, statement.arguments(parameters))
+            found: Sequence[Any] | None = cursor.fetchone()
+            return found
+
+    async def fetch_all(self, statement: Prepared, parameters: Mapping[str, Any]) -> Sequence[Any]:
+        """See Link; the thread waits."""
+        with translated_driver(self._driver):
+            cursor = reading_cursor(self._pooled, self._driver.RawCursor)
+            cursor.execute(statement.text, statement.arguments(parameters))
+            found: Sequence[Any] = cursor.fetchall()
+            return found
+
+    def commit(self) -> None:
+        """Commit, and give the connection back."""
+        if self._connection is None:
+            with translated_driver(self._driver):
+                self._pooled.commit()
+        else:
+            with translated_at_commit():
+                self._connection.commit()
+        self.close()
+
+    def roll_back(self) -> None:
+        """Undo everything, and give the connection back: the pool rolls back what it is given."""
+        if self._connection is not None:
+            with suppress(SQLAlchemyError, OSError):
+                self._connection.rollback()
+        self.close()
+
+    def close(self) -> None:
+        """Give the connection back."""
+        with suppress(SQLAlchemyError, OSError, self._driver.Error):
+            (self._connection or self._pooled).close()
 
 
 class BlockingConnector:
@@ -66,24 +121,21 @@ class BlockingConnector:
     async def transaction(self, *, writes: bool = True) -> AsyncGenerator[Link]:
         """See Connector."""
         with translated():
-            connection = self._engines.current().connect()
-        link = BlockingLink(connection, self._session_factory)
+            engine = self._engines.current()
+            with translated_driver(engine.dialect.loaded_dbapi):
+                link = BlockingLink(engine, self._session_factory, writes=writes)
         try:
-            with translated():
-                connection.execution_options(**{WRITES: writes})
-                connection.begin()
+            if is_sqlite(self.url):
+                # Whoever will write holds the file's lock from the start.
+                with translated():
+                    link.connection()
             yield link
             await link.handle.finish()
-            with translated_at_commit():
-                connection.commit()
+            link.commit()
         except BaseException:
             await link.handle.abandon()
-            with suppress(SQLAlchemyError, OSError):
-                connection.rollback()
+            link.roll_back()
             raise
-        finally:
-            with suppress(SQLAlchemyError, OSError):
-                connection.close()
 
     async def receive(self, row: Received) -> bool:
         """See Connector."""

@@ -11,8 +11,10 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, DateTime, Integer, Text
+from sqlalchemy import BigInteger, ColumnElement, DateTime, Integer, Text
 from sqlalchemy.engine import Dialect
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -23,6 +25,8 @@ _UNWRITABLE: Final = re.compile("[\x00\ud800-\udfff]")
 
 def writable(value: str) -> str:
     """`value` with NUL and lone surrogates replaced by U+FFFD."""
+    if value.isascii() and "\x00" not in value:
+        return value
     return _UNWRITABLE.sub("\N{REPLACEMENT CHARACTER}", value)
 
 
@@ -65,6 +69,22 @@ class Words(TypeDecorator[str]):
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
         """Replace what cannot be written."""
         return None if value is None else writable(value)
+
+
+class RowVersion(ColumnElement[str]):
+    """The transaction that wrote a row of the statement's only table; NULL on SQLite.
+
+    PostgreSQL's `xmin` tells whether the row is still the one that was read: every UPDATE changes it, a lock does not.
+    https://www.postgresql.org/docs/current/ddl-system-columns.html
+    """
+
+    inherit_cache = True
+    type = Text()
+
+
+@compiles(RowVersion)
+def _row_version(_: RowVersion, compiler: SQLCompiler, **__: Any) -> str:
+    return "NULL" if compiler.dialect.name == "sqlite" else "CAST(xmin AS TEXT)"
 
 
 #: Identity columns: SQLite gives out row ids only for a column that is exactly INTEGER.

@@ -17,6 +17,7 @@ from sqlalchemy.engine import URL
 from payments_core.adapters.sql.faults import translated
 from payments_core.adapters.sql.handle import LibraryHandle
 from payments_core.adapters.sql.intake import Row as Received
+from payments_core.adapters.sql.prepared import Prepared
 from payments_core.ports import Io
 
 Parameters: TypeAlias = Mapping[str, Any] | Sequence[Mapping[str, Any]] | None
@@ -33,6 +34,14 @@ class Link(Protocol):
 
     async def execute(self, statement: Executable, parameters: Parameters = None) -> CursorResult[Any]:
         """Run a statement of the library's own, with errors as SQLAlchemy raises them."""
+        ...
+
+    async def fetch_one(self, statement: Prepared, parameters: Mapping[str, Any]) -> Sequence[Any] | None:
+        """Run a prepared statement on PostgreSQL's driver; the first row, or None. Raises StoreUnavailable."""
+        ...
+
+    async def fetch_all(self, statement: Prepared, parameters: Mapping[str, Any]) -> Sequence[Any]:
+        """As `fetch_one`, all rows, their columns by name as the driver reads them. Raises StoreUnavailable."""
         ...
 
 

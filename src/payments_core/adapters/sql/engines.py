@@ -22,7 +22,7 @@ from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 
 from payments_core.adapters.sql import sqlite
 from payments_core.adapters.sql.urls import is_sqlite
-from payments_core.errors import ConfigurationError
+from payments_core.extras import needing
 
 #: Set on a connection before it begins: this transaction writes.
 WRITES: Final = "payments_core_writes"
@@ -80,13 +80,8 @@ def async_engine(url: URL, limits: Limits, *, pooled: bool = True) -> AsyncEngin
 
 
 def _made(make: Callable[[], Engine], url: URL, limits: Limits) -> Engine:
-    try:
+    with needing("postgres", by="PAYMENTS_DATABASE_URL"):
         engine = make()
-    except ModuleNotFoundError as missing:
-        raise ConfigurationError(
-            f"PAYMENTS_DATABASE_URL needs the package {missing.name}, which is not installed; run "
-            'pip install "payments-core[postgres]".'
-        ) from None
     if is_sqlite(url):
         event.listen(engine, "connect", sqlite.connected(limits.lock_s))
         event.listen(engine, "begin", _sqlite_begins(limits.lock_s))
@@ -115,6 +110,14 @@ def _arguments(url: URL, limits: Limits, *, pooled: bool) -> dict[str, Any]:
     # A peer that vanished without a word is noticed while the connection idles in the pool.
     bounds |= {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
     return common | {"connect_args": {name: value for name, value in bounds.items() if name not in given}}
+
+
+def begun(connection: Connection, *, writes: bool) -> Connection:
+    """The connection with a transaction begun, that will write or not."""
+    if connection.dialect.name == "sqlite":
+        connection.execution_options(**{WRITES: writes})
+    connection.begin()
+    return connection
 
 
 def _sqlite_begins(lock_s: float) -> Callable[[Connection], None]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import AbstractContextManager, contextmanager
+from typing import Any
 
 from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError, SQLAlchemyError
 
@@ -26,6 +27,15 @@ def translated(*passing: type[SQLAlchemyError]) -> Generator[None]:
     except passing:
         raise
     except (SQLAlchemyError, OSError) as error:
+        raise unavailable(error) from error
+
+
+@contextmanager
+def translated_driver(driver: Any) -> Generator[None]:
+    """As `translated`, for what goes through the driver (a DB-API module) alone."""
+    try:
+        yield
+    except (driver.Error, OSError) as error:
         raise unavailable(error) from error
 
 
@@ -56,7 +66,11 @@ def unavailable(error: BaseException) -> StoreUnavailable:
     )
 
 
-def is_deadlock(error: StoreUnavailable) -> bool:
-    """Whether PostgreSQL ended the transaction because it and another waited for each other."""
+def is_lost_race(error: StoreUnavailable) -> bool:
+    """Whether PostgreSQL let another transaction win: both waited for each other, or both wrote one unique key.
+
+    https://www.postgresql.org/docs/current/errcodes-appendix.html
+    """
     cause = error.__cause__
-    return isinstance(cause, DBAPIError) and getattr(cause.orig, "sqlstate", None) == "40P01"
+    said = cause.orig if isinstance(cause, DBAPIError) else cause
+    return getattr(said, "sqlstate", None) in ("40P01", "23505")

@@ -12,7 +12,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final, Protocol, TypeAlias
 
-from sqlalchemy import Connection, event
+from attrs import define
+from sqlalchemy import Connection, Engine, PoolProxiedConnection, RootTransaction
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from sqlalchemy.orm import Session
@@ -24,6 +25,52 @@ from payments_core.errors import ConfigurationError
 SessionFactory: TypeAlias = Callable[..., Any]
 
 _JOINED: Final[dict[str, Any]] = {"join_transaction_mode": "create_savepoint", "expire_on_commit": False}
+
+
+@define(eq=False)
+class Guard:
+    """Keeps a handler, while it `stands`, from ending the library's transaction by `connection.commit()`."""
+
+    stands: bool = False
+
+    def check(self) -> None:
+        """Raise ConfigurationError while it stands."""
+        if self.stands:
+            raise ConfigurationError(
+                "A handler may not commit or roll back tx.connection: the event's own record is in that transaction. "
+                "Raise to undo everything, or use tx.session, whose commit and rollback end a savepoint."
+            )
+
+
+class GuardedConnection(Connection):
+    """A connection with the guard before everything that ends its transaction or leads to what could.
+
+    The engine's events would do as well, and would make every statement of every connection slower.
+    """
+
+    def __init__(self, engine: Engine, pooled: PoolProxiedConnection, guard: Guard) -> None:
+        super().__init__(engine, pooled)
+        self._guard = guard
+
+    def commit(self) -> None:
+        """Raises ConfigurationError for a handler."""
+        self._guard.check()
+        super().commit()
+
+    def rollback(self) -> None:
+        """Raises ConfigurationError for a handler."""
+        self._guard.check()
+        super().rollback()
+
+    def close(self) -> None:
+        """Raises ConfigurationError for a handler: it would roll back."""
+        self._guard.check()
+        super().close()
+
+    def get_transaction(self) -> RootTransaction | None:
+        """Raises ConfigurationError for a handler, who could commit what it gives."""
+        self._guard.check()
+        return super().get_transaction()
 
 
 class LibraryHandle(Protocol):
@@ -53,27 +100,26 @@ class LibraryHandle(Protocol):
 
 
 class BlockingHandle:
-    """A `Session` on a `Connection`."""
+    """A `Session` on a `Connection`; `connect` gives the connection, made on first use."""
 
-    def __init__(self, connection: Connection, factory: SessionFactory | None) -> None:
-        self._connection = connection
+    def __init__(self, connect: Callable[[], Connection], guard: Guard, factory: SessionFactory | None) -> None:
+        self._connect = connect
         self._factory = factory or Session
         self._session: Any = None
-        self._guard = _Guard(connection)
+        self._guard = guard
 
     @property
     def session(self) -> Any:
         """The session, made on first use."""
         if self._session is None:
-            self._guard.stand()
-            self._session = self._factory(bind=self._connection, **_JOINED)
+            self._session = self._factory(bind=self.connection, **_JOINED)
         return self._session
 
     @property
     def connection(self) -> Any:
         """The connection."""
-        self._guard.stand()
-        return self._connection
+        self._guard.stands = True
+        return self._connect()
 
     async def flush(self) -> None:
         """See LibraryHandle."""
@@ -87,38 +133,37 @@ class BlockingHandle:
             with translated_outages():
                 self._session.commit()
                 self._session.close()
-        self._guard.leave()
+        self._guard.stands = False
 
     async def abandon(self) -> None:
         """See LibraryHandle."""
         if self._session is not None:
             with suppress(SQLAlchemyError, OSError):
                 self._session.close()
-        self._guard.leave()
+        self._guard.stands = False
 
 
 class AsyncHandle:
-    """An `AsyncSession` on an `AsyncConnection`."""
+    """An `AsyncSession` on an `AsyncConnection`; `connect` gives the connection, made on first use."""
 
-    def __init__(self, connection: AsyncConnection, factory: SessionFactory | None) -> None:
-        self._connection = connection
+    def __init__(self, connect: Callable[[], AsyncConnection], guard: Guard, factory: SessionFactory | None) -> None:
+        self._connect = connect
         self._factory = factory or AsyncSession
         self._session: Any = None
-        self._guard = _Guard(connection.sync_connection)
+        self._guard = guard
 
     @property
     def session(self) -> Any:
         """The session, made on first use."""
         if self._session is None:
-            self._guard.stand()
-            self._session = self._factory(bind=self._connection, **_JOINED)
+            self._session = self._factory(bind=self.connection, **_JOINED)
         return self._session
 
     @property
     def connection(self) -> Any:
         """The connection."""
-        self._guard.stand()
-        return self._connection
+        self._guard.stands = True
+        return self._connect()
 
     async def flush(self) -> None:
         """See LibraryHandle."""
@@ -132,39 +177,11 @@ class AsyncHandle:
             with translated_outages():
                 await self._session.commit()
                 await self._session.close()
-        self._guard.leave()
+        self._guard.stands = False
 
     async def abandon(self) -> None:
         """See LibraryHandle."""
         if self._session is not None:
             with suppress(SQLAlchemyError, OSError):
                 await self._session.close()
-        self._guard.leave()
-
-
-class _Guard:
-    """Keeps a handler from ending the library's transaction by `connection.commit()` or `connection.rollback()`."""
-
-    def __init__(self, connection: Connection | None) -> None:
-        self._connection = connection
-        self._standing = False
-
-    def stand(self) -> None:
-        """Refuse from now on; the listeners go with the connection object, which serves one transaction."""
-        if not self._standing and self._connection is not None:
-            self._standing = True
-            event.listen(self._connection, "commit", self._refuse)
-            event.listen(self._connection, "rollback", self._refuse)
-
-    def leave(self) -> None:
-        """Let the library end its transaction."""
-        if self._standing and self._connection is not None:
-            self._standing = False
-            event.remove(self._connection, "commit", self._refuse)
-            event.remove(self._connection, "rollback", self._refuse)
-
-    def _refuse(self, _: Connection) -> None:
-        raise ConfigurationError(
-            "A handler may not commit or roll back tx.connection: the event's own record is in that transaction. Raise "
-            "to undo everything, or use tx.session, whose commit and rollback end a savepoint."
-        )
+        self._guard.stands = False

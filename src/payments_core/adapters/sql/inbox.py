@@ -8,7 +8,7 @@ lease is not yet committed), and the index lets one of them win. The loser looks
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import cache
 from typing import Any, Final
@@ -26,6 +26,7 @@ from sqlalchemy import (
     bindparam,
     column,
     func,
+    literal_column,
     not_,
     or_,
     select,
@@ -35,8 +36,9 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.sql.selectable import NamedFromClause
 
 from payments_core.adapters.sql.columns import Instant
-from payments_core.adapters.sql.connector import Connector, Link, changed, one
-from payments_core.adapters.sql.faults import is_deadlock, translated
+from payments_core.adapters.sql.connector import Connector, Link, changed, one, rows
+from payments_core.adapters.sql.faults import is_lost_race, translated
+from payments_core.adapters.sql.prepared import Prepared, prepared
 from payments_core.adapters.sql.rows import read_claimed
 from payments_core.adapters.sql.statements import Dialect, later_sql, now_sql
 from payments_core.adapters.sql.states import DEAD, DONE, LEASED, PARKED, READY, is_open
@@ -69,6 +71,8 @@ _BURY: Final = _HELD.values(state=DEAD, last_error=bindparam("reason"))
 #: A lost race is run again at once: the winner's lease is committed by then, and its lane is left out.
 _CLAIM_TRIES: Final = 5
 _LONGEST_REASON: Final = 2000
+#: A prepared statement has no parameters but those that it is given.
+_ONE: Final = literal_column("1", type_=Integer)
 
 
 async def claim(connector: Connector, dialect: Dialect, *, limit: int, lease_s: int) -> Sequence[ClaimedEvent]:
@@ -81,22 +85,28 @@ async def claim(connector: Connector, dialect: Dialect, *, limit: int, lease_s: 
         try:
             async with connector.transaction() as link:
                 return await claim_in(link, dialect, limit=limit, lease_s=lease_s)
-        except IntegrityError:
-            continue
         except StoreUnavailable as error:
-            if not is_deadlock(error):
+            if not is_lost_race(error):
                 raise
     return ()
 
 
 async def claim_in(link: Link, dialect: Dialect, *, limit: int, lease_s: int) -> Sequence[ClaimedEvent]:
-    """The claim itself, in an open transaction. Raises IntegrityError when another claimant takes one of its lanes."""
-    with translated(IntegrityError):
-        given = dialect.moment() | dialect.later(lease_s)
-        found = (await link.execute(_claim(dialect.name, abandoned=True), given | {"up_to": min(limit, 1)})).all()
-        if not found:
-            found = (await link.execute(_claim(dialect.name, abandoned=False), given | {"up_to": limit})).all()
+    """The claim itself, in an open transaction.
+
+    Raises StoreUnavailable, on PostgreSQL as a lost race when another claimant takes one of its lanes.
+    """
+    given = dialect.moment() | dialect.later(lease_s)
+    found = await _leased(link, dialect, given | {"up_to": min(limit, 1)}, abandoned=True)
+    if not found:
+        found = await _leased(link, dialect, given | {"up_to": limit}, abandoned=False)
     return sorted(map(read_claimed, found), key=lambda event: event.seq)
+
+
+async def _leased(link: Link, dialect: Dialect, values: Mapping[str, Any], *, abandoned: bool) -> Sequence[Any]:
+    if dialect.is_sqlite:
+        return await rows(link, _claim(dialect.name, abandoned=abandoned), values)
+    return await link.fetch_all(_prepared_claim(abandoned=abandoned), values)
 
 
 async def assign_lane(connector: Connector, claimed: ClaimedEvent, payment_id: str) -> bool:
@@ -216,12 +226,17 @@ def _left(name: str, *, counted: bool, parked: bool) -> Update:
 
 
 @cache
+def _prepared_claim(*, abandoned: bool) -> Prepared:
+    return prepared(_claim("postgresql", abandoned=abandoned))
+
+
+@cache
 def _claim(name: str, *, abandoned: bool) -> Update:
     due = _due(now_sql(name), bindparam("up_to", type_=Integer), abandoned=abandoned)
     leased = update(inbox).values(
         state=LEASED,
-        token=inbox.c.token + 1,
-        attempts=inbox.c.attempts + 1,
+        token=inbox.c.token + _ONE,
+        attempts=inbox.c.attempts + _ONE,
         next_at=later_sql(name),
     )
     if name == "sqlite":

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import Insert, Select, Update, and_, bindparam, func, or_, select, update
+from sqlalchemy import ARRAY, Insert, Select, Text, Update, and_, any_, bindparam, func, or_, select, update
 
-from payments_core.adapters.sql.columns import writable
+from payments_core.adapters.sql.columns import RowVersion, writable
 from payments_core.adapters.sql.connector import Connector, Link, Parameters, changed, one, rows
+from payments_core.adapters.sql.prepared import Prepared, prepared
 from payments_core.adapters.sql.rows import account_key, changed_values, payment_values, read_payment
 from payments_core.adapters.sql.statements import Dialect, given, insert_or_ignore, now_sql
+from payments_core.adapters.sql.states import is_quarantined
 from payments_core.adapters.sql.tables import payment as payments
 from payments_core.adapters.sql.tables import ref as references
 from payments_core.adapters.sql.tables import transition as transitions
-from payments_core.domain.payment import Payment
+from payments_core.domain.payment import SESSION_LIFE, Payment, Transition
 from payments_core.domain.refs import Ref
 from payments_core.domain.stripe_objects import Session
 from payments_core.errors import StoreUnavailable
+from payments_core.ports import DeclinedBy
 
 #: Losing a race for a reference means that another caller has just committed it, so a second look finds it.
 _ADOPT_TRIES: Final = 10
@@ -27,8 +31,9 @@ REF_COLUMNS: Final = ("account", "livemode", "kind", "stripe_id", "payment_id")
 #: What is given for a transition; when it was recorded is the database's to say.
 FACT_COLUMNS: Final = ("payment_id", "transition", "discriminator", "event_id", "reason")
 
-_BY_ID: Final = select(payments).where(payments.c.payment_id == bindparam("its_id"))
-_BY_IDS: Final = select(payments).where(payments.c.payment_id.in_(bindparam("their_ids", expanding=True)))
+_WHOLE: Final = select(payments, RowVersion().label("version"))
+_BY_ID: Final = _WHOLE.where(payments.c.payment_id == bindparam("its_id"))
+_BY_IDS: Final = _WHOLE.where(payments.c.payment_id.in_(bindparam("their_ids", expanding=True)))
 _LOCK: Final = _BY_ID.with_for_update(key_share=True)
 
 
@@ -40,6 +45,12 @@ async def add(connector: Connector, payment: Payment) -> None:
 
 async def opened(connector: Connector, dialect: Dialect, payment_id: str, session: Session) -> None:
     """Save the session made for a payment and the names that came with it; what is already known stays."""
+    async with connector.transaction() as link:
+        await save_session(link, dialect, payment_id, session)
+
+
+async def save_session(link: Link, dialect: Dialect, payment_id: str, session: Session) -> None:
+    """`opened`, in an open transaction."""
     names = {"session_id": session.id, "payment_intent_id": session.payment_intent_id, "invoice_id": session.invoice_id}
     statement = (
         update(payments)
@@ -47,17 +58,26 @@ async def opened(connector: Connector, dialect: Dialect, payment_id: str, sessio
         .values({name: func.coalesce(payments.c[name], value) for name, value in names.items() if value is not None})
         .returning(payments.c.account, payments.c.livemode)
     )
-    async with connector.transaction() as link:
-        owner = await one(link, statement)
-        if owner is None:
-            raise missing(payment_id)
-        await _insert_refs(link, dialect, payment_id, _refs_of(session), owner.account, livemode=owner.livemode)
+    owner = await one(link, statement)
+    if owner is None:
+        raise missing(payment_id)
+    await _insert_refs(link, dialect, payment_id, _refs_of(session), owner.account, livemode=owner.livemode)
 
 
-async def by_ids(connector: Connector, payment_ids: Sequence[str]) -> Mapping[str, Payment]:
+async def by_ids(connector: Connector, dialect: Dialect, payment_ids: Sequence[str]) -> Mapping[str, Payment]:
     """The payments of those ids."""
+    if not payment_ids:
+        return {}
     async with connector.transaction(writes=False) as link:
-        return await of_ids(link, payment_ids)
+        if dialect.is_sqlite:
+            return await of_ids(link, payment_ids)
+        found = await link.fetch_all(_by_ids(), {"their_ids": list(payment_ids)})
+        return {row.payment_id: read_payment(row) for row in found}
+
+
+@cache
+def _by_ids() -> Prepared:
+    return prepared(_WHOLE.where(payments.c.payment_id == any_(bindparam("their_ids", type_=ARRAY(Text)))))
 
 
 async def of_ids(link: Link, payment_ids: Collection[str]) -> dict[str, Payment]:
@@ -81,7 +101,28 @@ async def find(connector: Connector, refs: Sequence[Ref], account: str | None, *
     async with connector.transaction(writes=False) as link:
         known = await owners(link, refs, account, livemode=livemode)
         owner = next((known[ref] for ref in refs if ref in known), None)
-        return None if owner is None else await _read(link, select(payments).where(payments.c.payment_id == owner))
+        return None if owner is None else await _read(link, _BY_ID, {"its_id": owner})
+
+
+async def declines(
+    connector: Connector, by: DeclinedBy, value: str, *, since: datetime, limit: int
+) -> Sequence[datetime]:
+    """When attempts were declined since then, newest first."""
+    owner = {"payment": payments.c.payment_id, "address": payments.c.caller_digest, "user": payments.c.user_id}[by]
+    statement = (
+        select(transitions.c.recorded_at)
+        .join(payments, payments.c.payment_id == transitions.c.payment_id)
+        .where(
+            owner == value,
+            payments.c.created_at >= since - SESSION_LIFE,
+            transitions.c.transition == Transition.ATTEMPT_FAILED.value,
+            transitions.c.recorded_at >= since,
+        )
+        .order_by(transitions.c.recorded_at.desc())
+        .limit(limit)
+    )
+    async with connector.transaction(writes=False) as link:
+        return [row.recorded_at for row in await rows(link, statement)]
 
 
 async def adopt(connector: Connector, dialect: Dialect, payment: Payment, refs: Sequence[Ref]) -> str:
@@ -163,6 +204,12 @@ async def record(
         "reason": reason,
     }
     return await changed(link, _recorded(dialect.name), columns | dialect.moment()) == 1
+
+
+async def quarantined(link: Link) -> int:
+    """How many payments are quarantined."""
+    found = await one(link, select(func.count()).select_from(payments).where(is_quarantined()))
+    return 0 if found is None else int(found[0])
 
 
 def missing(payment_id: str) -> LookupError:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Callable
 from typing import Final
 from weakref import WeakKeyDictionary
 
@@ -24,11 +25,12 @@ _INHERITED: Final[list[object]] = []
 
 
 class BlockingEngines:
-    """The engine of the current process."""
+    """The engine of the current process; `build` makes it."""
 
-    def __init__(self, url: URL, limits: Limits) -> None:
+    def __init__(self, url: URL, limits: Limits, build: Callable[[URL, Limits], Engine] = blocking_engine) -> None:
         self.url = url
         self.limits = limits
+        self._build = build
         self._by_process: dict[int, Engine] = {}
         self._closed = False
 
@@ -59,7 +61,7 @@ class BlockingEngines:
             keep_alive(self._by_process.pop(other, None))
         # No lock, which a fork could leave locked for ever: of two threads that make an engine one engine stays, and
         # the other has not connected yet.
-        return self._by_process.setdefault(pid, blocking_engine(self.url, self.limits))
+        return self._by_process.setdefault(pid, self._build(self.url, self.limits))
 
 
 class AsyncEngines:

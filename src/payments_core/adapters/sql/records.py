@@ -10,19 +10,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Row, Select, Update, func, select, update
+from sqlalchemy import ColumnElement, Row, Select, Update, func, select, tuple_, update
 from sqlalchemy.sql.selectable import NamedFromClause
 
 from payments_core.adapters.sql import analytics
 from payments_core.adapters.sql.connector import Connector, changed, one, rows
+from payments_core.adapters.sql.rows import read_payment
 from payments_core.adapters.sql.statements import Dialect, now_sql
-from payments_core.adapters.sql.states import MODES, READY, is_in
+from payments_core.adapters.sql.states import MODES, READY, is_in, is_quarantined
 from payments_core.adapters.sql.tables import NO_LIVEMODE, inbox, outbox
 from payments_core.adapters.sql.tables import payment as payments
 from payments_core.adapters.sql.tables import transition as transitions
 from payments_core.domain.analytics import Period, Tallies
 from payments_core.domain.delivery import InboxState
-from payments_core.domain.payment import PaymentState
+from payments_core.domain.payment import Payment, PaymentState
 from payments_core.ports import (
     DeadCount,
     EventFilter,
@@ -108,6 +109,11 @@ class SqlRecords:
             [found] = await rows(link, select(*figures))
         return DeadCount(*map(int, found))
 
+    async def quarantined(self, *, limit: int, after: str | None = None) -> Sequence[Payment]:
+        """See Records."""
+        async with self._connector.transaction(writes=False) as link:
+            return [read_payment(row) for row in await rows(link, waiting_longest(limit=limit, after=after))]
+
     async def has_live_payments(self) -> bool:
         """See Records."""
         async with self._connector.transaction(writes=False) as link:
@@ -135,6 +141,17 @@ def newest(wanted: EventFilter, *, state: InboxState | None, limit: int, before:
     # Chosen first, by the partial index: a walk along the primary key would pass a million handled rows to find few.
     few = select(inbox.c.seq).where(is_in(state)).correlate(None)
     return statement.where(inbox.c.seq.in_(few))
+
+
+def waiting_longest(*, limit: int, after: str | None) -> Select[Any]:
+    """The quarantined payments in the order of their index."""
+    place = (payments.c.quarantined_at, payments.c.payment_id)
+    statement = select(payments).where(is_quarantined()).order_by(*place).limit(limit)
+    if after is None:
+        return statement
+    last = payments.alias("last")
+    since = select(last.c.quarantined_at).where(last.c.payment_id == after).scalar_subquery()
+    return statement.where(tuple_(*place) > tuple_(since, after))
 
 
 def having_id(event_id: str) -> Select[Any]:

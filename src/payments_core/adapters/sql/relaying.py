@@ -15,7 +15,7 @@ from typing import Final, Protocol
 from sqlalchemy import and_, func, not_, select, text, update
 
 from payments_core.adapters.sql.asynchronous import AsyncConnector
-from payments_core.adapters.sql.connector import changed, rows
+from payments_core.adapters.sql.connector import Connector, changed, rows
 from payments_core.adapters.sql.engines import Limits
 from payments_core.adapters.sql.processes import AsyncEngines
 from payments_core.adapters.sql.relaying_postgresql import PostgresqlBatches
@@ -75,41 +75,7 @@ class SqlOutbox:
 
     async def parked(self, *, after: int, limit: int) -> Sequence[ParkedRow]:
         """See Outbox."""
-        behind = outbox.alias()
-        waiting = (
-            select(func.count())
-            .select_from(behind)
-            .where(
-                behind.c.part == outbox.c.part,
-                behind.c.key == outbox.c.key,
-                behind.c.id > outbox.c.id,
-                behind.c.published_at.is_(None),
-                behind.c.owed,
-            )
-            .scalar_subquery()
-        )
-        columns = [getattr(outbox.c, name) for name in ("id", "event_id", "type", "key", "payment_id", "created_at")]
-        statement = (
-            select(*columns, outbox.c.parked_reason, waiting.label("blocks"))
-            .where(_PARKED, outbox.c.id > after)
-            .order_by(outbox.c.id)
-            .limit(limit)
-        )
-        async with self._connector.transaction(writes=False) as link:
-            found = await rows(link, statement)
-        return [
-            ParkedRow(
-                row_id=row.id,
-                event_id=row.event_id,
-                type=row.type,
-                key=row.key,
-                payment_id=row.payment_id,
-                reason=row.parked_reason,
-                created_at=row.created_at,
-                blocks=int(row.blocks),
-            )
-            for row in found
-        ]
+        return await parked_rows(self._connector, after=after, limit=limit)
 
     async def release(self, event_ids: Sequence[str] | None) -> int:
         """See Outbox."""
@@ -128,3 +94,42 @@ class SqlOutbox:
         """See Outbox."""
         await self._batches.close()
         await self._connector.close()
+
+
+async def parked_rows(connector: Connector, *, after: int, limit: int) -> Sequence[ParkedRow]:
+    """See Outbox.parked; in either world."""
+    behind = outbox.alias()
+    waiting = (
+        select(func.count())
+        .select_from(behind)
+        .where(
+            behind.c.part == outbox.c.part,
+            behind.c.key == outbox.c.key,
+            behind.c.id > outbox.c.id,
+            behind.c.published_at.is_(None),
+            behind.c.owed,
+        )
+        .scalar_subquery()
+    )
+    columns = [getattr(outbox.c, name) for name in ("id", "event_id", "type", "key", "payment_id", "created_at")]
+    statement = (
+        select(*columns, outbox.c.parked_reason, waiting.label("blocks"))
+        .where(_PARKED, outbox.c.id > after)
+        .order_by(outbox.c.id)
+        .limit(limit)
+    )
+    async with connector.transaction(writes=False) as link:
+        found = await rows(link, statement)
+    return [
+        ParkedRow(
+            row_id=row.id,
+            event_id=row.event_id,
+            type=row.type,
+            key=row.key,
+            payment_id=row.payment_id,
+            reason=row.parked_reason,
+            created_at=row.created_at,
+            blocks=int(row.blocks),
+        )
+        for row in found
+    ]

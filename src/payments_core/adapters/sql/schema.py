@@ -18,7 +18,8 @@ from typing import Final
 from sqlalchemy import Connection, text
 from sqlalchemy.engine import URL
 
-from payments_core.adapters.sql.connector import Connector, one
+from payments_core.adapters.sql import durability
+from payments_core.adapters.sql.connector import Connector, Link, one
 from payments_core.adapters.sql.engines import WRITES, Limits, blocking_engine
 from payments_core.adapters.sql.faults import translated
 from payments_core.adapters.sql.urls import database_url, is_sqlite, sqlite_file
@@ -26,7 +27,7 @@ from payments_core.errors import ConfigurationError
 
 VERSION_TABLE: Final = "payments_alembic_version"
 #: Every revision that this code knows, oldest first; a test compares it with the migrations.
-REVISIONS: Final[Sequence[str]] = ("0001", "0002", "0003")
+REVISIONS: Final[Sequence[str]] = ("0001", "0002", "0003", "0004", "0005", "0006")
 HEAD: Final = REVISIONS[-1]
 
 #: The oldest SQLite with RETURNING.
@@ -45,14 +46,25 @@ _REVISION: Final = text(f"SELECT version_num FROM {VERSION_TABLE}")  # noqa: S60
 
 
 async def prepare(connector: Connector) -> None:
-    """Create or upgrade an embedded file; refuse a server whose schema is missing or too old (ConfigurationError)."""
+    """Create or upgrade an embedded file.
+
+    Raises ConfigurationError for a server whose schema is missing or too old, and for a replica; warns of one that does
+    not keep what it commits.
+    """
     if is_sqlite(connector.url):
         url = connector.url.set(drivername="sqlite+pysqlite")
         return await connector.offload(lambda: _prepare_file(url))
     async with connector.transaction(writes=False) as link:
-        there = await one(link, _IS_THERE["postgresql"])
-        found = None if there is None else await one(link, _REVISION)
-    return _require_current(None if found is None else str(found[0]))
+        await durability.look(link)
+        found = await revision(link, "postgresql")
+    return _require_current(found)
+
+
+async def revision(link: Link, backend: str) -> str | None:
+    """The revision that the schema has, or None where there is none."""
+    there = await one(link, _IS_THERE[backend])
+    found = None if there is None else await one(link, _REVISION)
+    return None if found is None else str(found[0])
 
 
 def upgrade(url: str) -> str:

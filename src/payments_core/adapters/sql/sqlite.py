@@ -33,8 +33,11 @@ def journal_mode(version: tuple[int, ...] = sqlite3.sqlite_version_info) -> str:
     return "WAL" if version >= WAL_FIXED_IN else "TRUNCATE"
 
 
-def connected(lock_s: float) -> Callable[[DBAPIConnection, object], None]:
-    """What is done with a new connection; `lock_s` bounds every wait for a lock."""
+def connected(lock_s: float, *, looks_only: bool = False) -> Callable[[DBAPIConnection, object], None]:
+    """What is done with a new connection; `lock_s` bounds every wait for a lock.
+
+    With `looks_only` it can write nothing, and the file's journal stays as it is.
+    """
 
     def connected(connection: DBAPIConnection, _: object) -> None:
         connection.isolation_level = None
@@ -43,7 +46,10 @@ def connected(lock_s: float) -> Callable[[DBAPIConnection, object], None]:
             _be_patient(cursor, lock_s)
             cursor.execute("PRAGMA synchronous = EXTRA")
             cursor.execute("PRAGMA foreign_keys = ON")
-            _set_journal(cursor)
+            if looks_only:
+                cursor.execute("PRAGMA query_only = ON")
+            else:
+                _set_journal(cursor)
         finally:
             cursor.close()
 

@@ -38,10 +38,10 @@ class Dialect:
         """The parameters of a statement that has `now_sql` in it."""
         return {"now": self.clock()} if self.is_sqlite else {}
 
-    def later(self, seconds: float) -> dict[str, Any]:
+    def later(self, seconds: float, name: str = "later") -> dict[str, Any]:
         """The parameters of a statement that has `later_sql` in it."""
         distance = timedelta(seconds=seconds)
-        return {"later": self.clock() + distance if self.is_sqlite else distance}
+        return {name: self.clock() + distance if self.is_sqlite else distance}
 
 
 def now_sql(name: str) -> ColumnElement[datetime]:
@@ -49,11 +49,11 @@ def now_sql(name: str) -> ColumnElement[datetime]:
     return bindparam("now", type_=Instant) if name == "sqlite" else func.statement_timestamp(type_=Instant)
 
 
-def later_sql(name: str) -> ColumnElement[datetime]:
+def later_sql(name: str, parameter: str = "later") -> ColumnElement[datetime]:
     """A later time in a statement that is built once; see `Dialect.later`."""
     if name == "sqlite":
-        return bindparam("later", type_=Instant)
-    return type_coerce(func.statement_timestamp(type_=Instant) + bindparam("later", type_=Interval), Instant)
+        return bindparam(parameter, type_=Instant)
+    return type_coerce(func.statement_timestamp(type_=Instant) + bindparam(parameter, type_=Interval), Instant)
 
 
 def insert_or_ignore(table: Table, name: str) -> postgresql.Insert | sqlite.Insert:

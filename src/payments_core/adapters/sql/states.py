@@ -1,4 +1,4 @@
-"""The inbox's states and modes as statements say them: literally, in the words of the partial indexes.
+"""The states of inbox and payments, and modes, as statements say them: literally, in the words of the partial indexes.
 
 A planner that sees a parameter instead of the number cannot use the index.
 """
@@ -10,8 +10,9 @@ from typing import Final
 from sqlalchemy import ColumnElement, literal_column
 from sqlalchemy.sql.selectable import NamedFromClause
 
-from payments_core.adapters.sql.tables import NO_LIVEMODE, inbox
+from payments_core.adapters.sql.tables import NO_LIVEMODE, inbox, payment
 from payments_core.domain.delivery import InboxState
+from payments_core.domain.payment import PaymentState
 
 
 def literal(state: InboxState) -> ColumnElement[int]:
@@ -28,6 +29,11 @@ PARKED: Final = literal(InboxState.PARKED)
 #: Every value of `livemode`: with all of them stated, the unique key serves a search by account and event id.
 MODES: Final = (NO_LIVEMODE, 0, 1)
 _OPEN: Final = (InboxState.READY, InboxState.LEASED, InboxState.PARKED)
+
+
+def is_quarantined() -> ColumnElement[bool]:
+    """Whether a payment is quarantined."""
+    return payment.c.state == literal_column(f"'{PaymentState.QUARANTINED.value}'")
 
 
 def is_open(table: NamedFromClause = inbox) -> ColumnElement[bool]:

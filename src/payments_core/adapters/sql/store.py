@@ -16,6 +16,7 @@ from payments_core.adapters.sql.connector import Connector, Link
 from payments_core.adapters.sql.engines import Limits
 from payments_core.adapters.sql.handle import SessionFactory
 from payments_core.adapters.sql.intake import row_of
+from payments_core.adapters.sql.openings import SqlOpenings
 from payments_core.adapters.sql.processes import AsyncEngines, BlockingEngines
 from payments_core.adapters.sql.records import SqlRecords
 from payments_core.adapters.sql.statements import Dialect
@@ -28,7 +29,9 @@ from payments_core.domain.stripe_objects import Session
 from payments_core.ports import (
     Advance,
     Clock,
+    DeclinedBy,
     Io,
+    Openings,
     OutboxRow,
     Records,
     StoreHealth,
@@ -102,6 +105,11 @@ class SqlStore:
         """See Store."""
         return SqlSweeps(self._connector, self._dialect)
 
+    @property
+    def openings(self) -> Openings:
+        """See Store."""
+        return SqlOpenings(self._connector, self._dialect)
+
     async def prepare(self) -> None:
         """See Store."""
         self._connector.open()
@@ -121,7 +129,7 @@ class SqlStore:
 
     async def payments(self, payment_ids: Sequence[str]) -> Mapping[str, Payment]:
         """See Store."""
-        return await payments.by_ids(self._connector, payment_ids)
+        return await payments.by_ids(self._connector, self._dialect, payment_ids)
 
     async def payment(self, payment_id: str) -> Payment | None:
         """See Store."""
@@ -130,6 +138,10 @@ class SqlStore:
     async def find_payment(self, refs: Sequence[Ref], *, account: str | None, livemode: bool) -> Payment | None:
         """See Store."""
         return await payments.find(self._connector, refs, account, livemode=livemode)
+
+    async def declines(self, by: DeclinedBy, value: str, *, since: datetime, limit: int) -> Sequence[datetime]:
+        """See Store."""
+        return await payments.declines(self._connector, by, value, since=since, limit=limit)
 
     async def adopt(self, payment: Payment, refs: Sequence[Ref]) -> str:
         """See Store."""
@@ -169,7 +181,7 @@ class SqlStore:
         """See Store."""
         async with self._connector.transaction(writes=False) as link:
             oldest_s, dead = await inbox.waiting(link, self._dialect)
-            return StoreHealth(oldest_s, dead, await outbox.backlog(link))
+            return StoreHealth(oldest_s, dead, await outbox.backlog(link), await payments.quarantined(link))
 
     async def recent_events(self, limit: int) -> Sequence[str]:
         """See Store."""
@@ -206,6 +218,14 @@ class SqlTransaction:
         if found is not None:
             self._locked[payment_id] = found
         return found
+
+    async def stamp_and_advance(self, claimed: ClaimedEvent, seen: Payment, change: Advance) -> bool:
+        """See StoreTransaction."""
+        owed = self._owes_broker
+        written = await settling.stamp_and_advance(self._link, self._dialect, claimed, seen, change, owed=owed)
+        if written:
+            self._locked[seen.payment_id] = change.payment
+        return written
 
     async def advance(self, change: Advance) -> bool:
         """See StoreTransaction."""

@@ -39,6 +39,10 @@ NO_LIVEMODE: Final = -1
 
 metadata: Final = MetaData()
 
+_QUARANTINED = text("state = 'quarantined'")
+_CALLED = text("caller_digest IS NOT NULL")
+_USED = text("user_id IS NOT NULL")
+
 payment: Final = Table(
     "payments_payment",
     metadata,
@@ -59,8 +63,23 @@ payment: Final = Table(
     Column("invoice_id", Words),
     Column("amount_minor", BigInteger, comment="what was paid, in Stripe's minor units; set at settlement"),
     Column("settled_at", Instant),
+    Column("adjustments", Words, comment="what Stripe may add to the cart: discount, shipping, tax; '' for nothing"),
+    Column("discrepancies", Words, comment="JSON: what a quarantined payment differs in from what was agreed"),
+    Column("quarantined_at", Instant),
+    Column("caller_digest", Words, comment="keyed digest of the address it was opened from"),
     PrimaryKeyConstraint("payment_id", name="payments_payment_pkey"),
     Index("payments_payment_created", "created_at", "payment_id"),
+    # A few among millions, and counted at every readiness check.
+    Index(
+        "payments_payment_quarantined",
+        "quarantined_at",
+        "payment_id",
+        postgresql_where=_QUARANTINED,
+        sqlite_where=_QUARANTINED,
+    ),
+    # Whose declined attempts are counted whenever a checkout is asked for.
+    Index("payments_payment_caller", "caller_digest", "created_at", postgresql_where=_CALLED, sqlite_where=_CALLED),
+    Index("payments_payment_user", "user_id", "created_at", postgresql_where=_USED, sqlite_where=_USED),
 )
 
 ref: Final = Table(
@@ -87,6 +106,25 @@ transition: Final = Table(
     Column("reason", Words, comment="of a failed attempt, as published"),
     PrimaryKeyConstraint("payment_id", "transition", "discriminator", name="payments_transition_pkey"),
     ForeignKeyConstraint(["payment_id"], ["payments_payment.payment_id"], name="payments_transition_payment_fkey"),
+)
+
+opening: Final = Table(
+    "payments_opening",
+    metadata,
+    Column("name", Words, nullable=False, comment="SHA-256: an Idempotency-Key in its scope, or a user's cart"),
+    Column("fingerprint", Words, nullable=False, comment="SHA-256 of the request"),
+    Column("holder", Words, nullable=False, comment="fencing token, new with every claim"),
+    Column("leased_until", Instant, nullable=False),
+    Column("kept_until", Instant, nullable=False, comment="afterwards the name is free, and the row goes"),
+    Column("payment_id", Words),
+    Column("params", Words, comment="JSON: what is sent to Stripe, until the session is known"),
+    Column("keyed_at", Instant, comment="when the payment's idempotency key was written down"),
+    Column("session_id", Words),
+    Column("url", Words),
+    Column("client_secret", Words),
+    Column("expires_at", Instant, comment="the session's end at Stripe"),
+    PrimaryKeyConstraint("name", name="payments_opening_pkey"),
+    Index("payments_opening_kept", "kept_until"),
 )
 
 sweep: Final = Table(

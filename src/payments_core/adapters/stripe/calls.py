@@ -12,9 +12,11 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final, Literal, Protocol, TypeAlias, TypeVar, cast
 
+from attrs import frozen
+
 from payments_core.domain.listing import Page, Span
 from payments_core.domain.stripe_objects import Document, items, number, text
-from payments_core.errors import StripeUnavailable
+from payments_core.errors import StripeError, StripeUnavailable
 from payments_core.ports import Io
 
 T = TypeVar("T")
@@ -29,11 +31,22 @@ MAX_PAGES: Final = 1000
 _ID = re.compile(r"[A-Za-z0-9_-]{1,255}")
 
 
+@frozen
+class Answered:
+    """Stripe's answer with its headers; the document of a refusal is empty."""
+
+    document: Document
+    headers: Mapping[str, str]
+    refusal: StripeError | None = None
+
+
 class Calls(Protocol):
     """Requests to Stripe in one world.
 
     - `send` and `exact` raise what `Gateway` promises and nothing else, and return a JSON object; with `exact` its
       fractions are Decimals.
+    - `answered` raises only where there is no answer, or one that is worth another try; a refusal is in what it
+      returns.
     - `each` runs independent jobs, at most a few at a time, and returns their results in order.
     """
 
@@ -50,6 +63,10 @@ class Calls(Protocol):
 
     async def exact(self, path: str, params: Mapping[str, Any]) -> Document:
         """One reading request, whose answer is to be written down as it came."""
+        ...
+
+    async def answered(self, path: str) -> Answered:
+        """One reading request, with all that is known of its answer."""
         ...
 
     async def each(self, jobs: Sequence[Job[T]]) -> list[T]:

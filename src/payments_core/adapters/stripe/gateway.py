@@ -12,6 +12,7 @@ from typing import Any, Final
 from payments_core.adapters.stripe.calls import Calls, all_pages, identified, is_id, one_page, page_of, rest_of
 from payments_core.adapters.stripe.catalogue import look_up
 from payments_core.adapters.stripe.keeping import CatalogueKeeping
+from payments_core.domain.account import Greeting, WebhookEndpoint, read_greeting, read_webhook_endpoint
 from payments_core.domain.listing import Page, Span
 from payments_core.domain.pricing import CatalogPrice
 from payments_core.domain.stripe_objects import (
@@ -41,10 +42,12 @@ INVOICE_PAYMENTS: Final = "/v1/invoice_payments"
 EVENTS: Final = "/v1/events"
 REFUNDS: Final = "/v1/refunds"
 THIN_EVENTS: Final = "/v2/core/events"
+BALANCE: Final = "/v1/balance"
+WEBHOOK_ENDPOINTS: Final = "/v1/webhook_endpoints"
 
 
 class StripeGateway(CatalogueKeeping):
-    """Stripe; see `Gateway` and `CatalogueGateway` in `payments_core.ports` for what it promises."""
+    """Stripe; see `Gateway`, `CatalogueGateway` and `AccountGateway` in `payments_core.ports` for its promises."""
 
     def __init__(self, calls: Calls) -> None:
         super().__init__(calls)
@@ -58,6 +61,12 @@ class StripeGateway(CatalogueKeeping):
         """`POST /v1/checkout/sessions`."""
         document = await self._calls.send("post", SESSIONS, params, idempotency_key=idempotency_key)
         return read_session(identified(document, SESSIONS))
+
+    async def expire_session(self, session_id: str) -> Session:
+        """`POST /v1/checkout/sessions/{id}/expire`."""
+        _require_id(session_id)
+        path = f"{SESSIONS}/{session_id}/expire"
+        return read_session(identified(await self._calls.send("post", path, {}), path))
 
     async def session(self, session_id: str) -> Session:
         """`GET /v1/checkout/sessions/{id}`."""
@@ -139,6 +148,16 @@ class StripeGateway(CatalogueKeeping):
     async def catalogue(self, references: Sequence[str]) -> Mapping[str, CatalogPrice]:
         """Prices, products and lookup keys; see `catalogue.look_up`."""
         return await look_up(self._calls, references)
+
+    async def greeting(self) -> Greeting:
+        """`GET /v1/balance`, the smallest object that every account has and that states its mode."""
+        answered = await self._calls.answered(BALANCE)
+        return read_greeting(answered.document, answered.headers, answered.refusal)
+
+    async def webhook_endpoints(self) -> Sequence[WebhookEndpoint]:
+        """`GET /v1/webhook_endpoints`, all pages."""
+        found = await all_pages(self._calls, WEBHOOK_ENDPOINTS)
+        return [read_webhook_endpoint(identified(one, WEBHOOK_ENDPOINTS)) for one in found]
 
     async def close(self) -> None:
         """Give back the connections."""

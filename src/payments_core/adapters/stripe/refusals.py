@@ -31,7 +31,7 @@ class Refusal:
     """What is known of a failed request.
 
     `status` is None when there was no answer; `spoken` says whether the body was Stripe's error object; `failure` names
-    the class of the transport's error.
+    the class of the transport's error, `replayed` says that Stripe gave a kept answer again.
     """
 
     status: int | None = None
@@ -42,6 +42,7 @@ class Refusal:
     request_id: str | None = None
     retry_after: str | None = None
     failure: str | None = None
+    replayed: bool = False
 
 
 def error_of(refusal: Refusal, *, where: str = "Stripe") -> StripeError:
@@ -128,6 +129,7 @@ def _error(kind: type[E], refusal: Refusal, message: str) -> E:
         request_id=_checked(_REQUEST_ID, refusal.request_id),
     )
     error.answered = refusal.status
+    error.replayed = refusal.replayed
     return error
 
 

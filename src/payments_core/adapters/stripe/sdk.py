@@ -1,4 +1,4 @@
-"""The one module that imports `stripe`: its clients in both worlds, and what its errors say.
+"""Where `stripe` is used: its clients in both worlds, and what its errors say.
 
 Requests go through the SDK's `raw_request`: keys, versions, encoding, retries and the classification of errors are the
 SDK's, but the answer stays plain JSON. Building the SDK's objects costs more than reading the answer (7 ms for a page
@@ -22,11 +22,11 @@ import requests
 import stripe
 from attrs import frozen
 
-from payments_core.adapters.stripe.calls import Job, Method, exact_object, json_object
+from payments_core.adapters.stripe.calls import Answered, Job, Method, exact_object, json_object
 from payments_core.adapters.stripe.refusals import Refusal, error_of
 from payments_core.domain.stripe_objects import Document
 from payments_core.drive import run_blocking
-from payments_core.errors import ConfigurationError, FlowSuspendedError, StripeError
+from payments_core.errors import ConfigurationError, FlowSuspendedError, StripeError, StripeUnavailable
 from payments_core.ports import Io
 from payments_core.settings import Settings
 
@@ -126,6 +126,16 @@ class BlockingCalls:
         """One request whose numbers stay exact; see `Calls`."""
         return exact_object(self._answer("get", path, params).body, path)
 
+    async def answered(self, path: str) -> Answered:
+        """One request and what came of it; see `Calls`."""
+        client = self._client()
+        try:
+            answer = client.raw_request("get", path)
+            return Answered(json_object(answer.data, path), answer.headers)
+        except Exception as failure:  # noqa: BLE001 - the port promises StripeError and nothing else
+            refused = _refused(failure, self._endpoint.name)
+        return _unless_unavailable(refused)
+
     def _answer(self, method: Method, path: str, params: Mapping[str, Any]) -> stripe.StripeResponse:
         client = self._client()
         try:
@@ -196,7 +206,7 @@ class AsyncCalls:
         self._endpoint = Endpoint(settings)
         self._given = self._endpoint.client(http_client) if http_client is not None else None
         # Made here and not in the loop: it reads the certificates from a file.
-        self._tls = ssl.create_default_context(cafile=stripe.ca_bundle_path)
+        self._tls = ssl.create_default_context(cafile=stripe.ca_bundle_path) if http_client is None else None
         self._loops = _Loops()
 
     async def send(
@@ -209,6 +219,16 @@ class AsyncCalls:
     async def exact(self, path: str, params: Mapping[str, Any]) -> Document:
         """One request whose numbers stay exact; see `Calls`."""
         return exact_object((await self._answer("get", path, params)).body, path)
+
+    async def answered(self, path: str) -> Answered:
+        """One request and what came of it; see `Calls`."""
+        client = self._client()
+        try:
+            answer = await client.raw_request_async("get", path)
+            return Answered(json_object(answer.data, path), answer.headers)
+        except Exception as failure:  # noqa: BLE001 - the port promises StripeError and nothing else
+            refused = _refused(failure, self._endpoint.name)
+        return _unless_unavailable(refused)
 
     async def _answer(self, method: Method, path: str, params: Mapping[str, Any]) -> stripe.StripeResponse:
         client = self._client()
@@ -255,6 +275,7 @@ class AsyncCalls:
         mine = self._loops.clients.get(loop)
         if mine is None:
             self._forget_ended_loops()
+            assert self._tls is not None  # noqa: S101 - there is one wherever no client was given
             transport = AioHttp(self._tls, use_proxies=not self._endpoint.local)
             mine = self._loops.clients[loop] = (self._endpoint.client(transport), transport)
         return mine[0]
@@ -322,6 +343,20 @@ def translated(failure: Exception, where: str) -> StripeError:
     )
 
 
+def _refused(failure: Exception, where: str) -> Answered:
+    """What a failure says: the error it is to us, and the headers of the answer where one came."""
+    error = failure if isinstance(failure, StripeError) else translated(failure, where)
+    headers: Mapping[str, object] = _headers(failure) if isinstance(failure, stripe.StripeError) else {}
+    return Answered({}, {name.lower(): value for name, value in headers.items() if isinstance(value, str)}, error)
+
+
+def _unless_unavailable(answered: Answered) -> Answered:
+    """Raised outside the handler, for the same reason as other errors are."""
+    if isinstance(answered.refusal, StripeUnavailable):
+        raise answered.refusal
+    return answered
+
+
 def _refusal(failure: stripe.StripeError) -> Refusal:
     if isinstance(failure, stripe.APIConnectionError):
         return Refusal(failure=type(failure.__cause__).__name__ if failure.__cause__ is not None else None)
@@ -337,6 +372,7 @@ def _refusal(failure: stripe.StripeError) -> Refusal:
         param=_text(told.get("param")),
         request_id=_text(headers.get("request-id")),
         retry_after=_text(headers.get("retry-after")),
+        replayed=_text(headers.get("idempotent-replayed")) == "true",
     )
 
 

@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 
 from payments_core.domain.cart import Cart, Line
 from payments_core.domain.delivery import ClaimedEvent, ReceivedEvent
-from payments_core.domain.payment import Payment, PaymentState
+from payments_core.domain.events import Difference
+from payments_core.domain.payment import Adjustment, Payment, PaymentState
 from payments_core.money import Money
 from payments_core.ports import OutboxRow, Store
 
@@ -59,6 +60,14 @@ def full_payment(payment_id: str) -> Payment:
         invoice_id="in_1",
         amount_minor=999_999_999_999,
         settled_at=MOMENT,
+        adjustments=frozenset({Adjustment.DISCOUNT, Adjustment.TAX}),
+        discrepancies=(
+            Difference("amount_total", 5998, 100),
+            Difference("currency", "usd", None),
+            Difference("metadata.payments_core_id", None, "nul \x00 'quoted' \N{SNOWMAN}"),
+        ),
+        quarantined_at=MOMENT,
+        caller_digest="0123456789abcdef",
     )
 
 

@@ -87,6 +87,19 @@ class GatewayContract(CatalogueContract, ListsContract):
         assert raised.value.code == "idempotency_error"
 
     @scenario
+    async def test_an_open_session_can_be_ended_once(self, world: GatewayWorld) -> None:
+        """Nobody can pay it then; one that is not open is refused, and an unknown one is missing."""
+        made = await world.gateway.create_session(PARAMS, idempotency_key="key_1")
+        assert (await world.gateway.expire_session(made.id)).status == "expired"
+        assert (await world.gateway.session(made.id)).status == "expired"
+        with pytest.raises(StripeError) as refused:
+            await world.gateway.expire_session(made.id)
+        assert (type(refused.value), refused.value.answered) == (StripeError, 400)
+        for unknown in ("cs_none", "", "../x"):
+            with pytest.raises(StripeObjectMissing):
+                await world.gateway.expire_session(unknown)
+
+    @scenario
     async def test_a_session_is_read_as_it_is_now(self, world: GatewayWorld) -> None:
         """Ids of expandable fields, addresses and amounts."""
         details = {"customer_details": {"email": "buyer@shop.example"}, "customer_email": "given@shop.example"}

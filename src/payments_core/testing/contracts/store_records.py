@@ -294,6 +294,9 @@ class RecordsContract:
             await store.add_payment(_settled(payment(f"live {name}", livemode=True), moment, minor, currency))
         for name, state in (("e", PaymentState.EXPIRED), ("f", PaymentState.OPEN), ("g", PaymentState.OPEN)):
             await store.add_payment(attrs.evolve(payment(name), state=state))
+        for name, state in (("q", PaymentState.QUARANTINED), ("r", PaymentState.REJECTED)):
+            odd = attrs.evolve(payment(name), state=state, amount_minor=100, currency="usd")
+            await store.add_payment(odd)
         async with store.transaction() as tx:
             for name, reason in (("a", "lost_card"), ("e", "card_declined"), ("f", "card_declined")):
                 assert await tx.record(name, "attempt_failed", "ch_1", f"fact {name}", reason)
@@ -304,6 +307,8 @@ class RecordsContract:
             Standing.SETTLED: 4,
             Standing.EXPIRED: 1,
             Standing.FAILED: 1,
+            Standing.REJECTED: 1,
+            Standing.QUARANTINED: 1,
             Standing.PROCESSING: 0,
             Standing.OPEN: 1,
         }

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import attrs
 
 from payments_core.domain.delivery import ClaimedEvent
-from payments_core.domain.payment import PaymentState
+from payments_core.domain.payment import Payment, PaymentState
 from payments_core.domain.refs import Ref
 from payments_core.errors import StoreUnavailable
 from payments_core.ports import Advance, Store, StoreTransaction
@@ -178,6 +178,110 @@ class TransactionContract:
         async with store.transaction() as tx:
             await tx.lock_payment("p1")
             return await tx.advance(change)
+
+    @scenario
+    async def test_a_payment_that_is_as_it_was_seen_is_stamped_and_advanced_at_once(self, world: StoreWorld) -> None:
+        """The event is handled, and all that goes with the fact is written."""
+        store = await world.open()
+        await store.add_payment(payment("p1"))
+        await store.receive(received("evt_1"))
+        claimed, change = await claim_one(store), self._change(amount_minor=5998, refs=["ch_1"], told=["e1", "e2"])
+        assert await self._at_once(store, claimed, change)
+        assert await store.payment("p1") == change.payment
+        assert await store.find_payment([Ref("charge", "ch_1")], account=None, livemode=False) == change.payment
+        assert await store.recent_events(10) == ["e2", "e1"]
+        assert not await self._stamp(store, claimed)
+
+    @scenario
+    async def test_a_payment_that_was_written_since_it_was_seen_is_not_advanced(self, world: StoreWorld) -> None:
+        """Whatever was written to it; the event can still be handled, on the payment as it is now."""
+        store = await world.open()
+        await store.adopt(payment("p1"), [Ref("session", "cs_1")])
+        await store.receive(received("evt_1"))
+        claimed, seen = await claim_one(store), await store.payment("p1")
+        assert seen is not None
+        async with store.transaction() as tx:
+            await tx.save_payment(attrs.evolve(await tx.lock_payment("p1"), payment_intent_id="pi_1"))
+        change = self._change(amount_minor=5998, refs=["ch_1"], told=["e1"])
+        assert not await self._at_once(store, claimed, change, seen=seen)
+        found = await store.payment("p1")
+        assert found is not None
+        assert (found.amount_minor, found.payment_intent_id) == (None, "pi_1")
+        assert await store.recent_events(10) == []
+        assert await self._at_once(store, claimed, change)
+
+    @scenario
+    async def test_a_payment_that_was_only_locked_since_it_was_seen_is_advanced(self, world: StoreWorld) -> None:
+        """Who looked at it under its lock and changed nothing is in nobody's way."""
+        store = await world.open()
+        await store.add_payment(payment("p1"))
+        await store.receive(received("evt_1"))
+        claimed, seen = await claim_one(store), await store.payment("p1")
+        async with store.transaction() as tx:
+            await tx.lock_payment("p1")
+        assert await self._at_once(store, claimed, self._change(refs=[], told=["e1"]), seen=seen)
+
+    @scenario
+    async def test_a_lost_lease_is_not_advanced(self, world: StoreWorld) -> None:
+        """The fencing token: who was overtaken writes nothing, and who overtook does."""
+        store = await world.open()
+        await store.add_payment(payment("p1"))
+        await store.receive(received("evt_1"))
+        first = await claim_one(store, lease_s=10)
+        await world.pass_time(11)
+        second, change = await claim_one(store), self._change(amount_minor=5998, refs=[], told=["e1"])
+        assert not await self._at_once(store, first, change)
+        assert await store.payment("p1") == payment("p1")
+        assert await self._at_once(store, second, change)
+        assert await store.recent_events(10) == ["e1"]
+
+    @scenario
+    async def test_a_known_fact_is_not_advanced_again(self, world: StoreWorld) -> None:
+        """The event is still to be handled, and payment, names and outgoing events are as the first left them."""
+        store = await world.open()
+        await store.add_payment(payment("p1"))
+        first = self._change(amount_minor=5998, refs=["ch_1"], told=["e1"])
+        assert await self._advance(store, first)
+        await store.receive(received("evt_1"))
+        claimed = await claim_one(store)
+        assert not await self._at_once(store, claimed, self._change(amount_minor=1, refs=["ch_2"], told=["e2"]))
+        assert await store.payment("p1") == first.payment
+        assert await store.find_payment([Ref("charge", "ch_2")], account=None, livemode=False) is None
+        assert await store.recent_events(10) == ["e1"]
+        assert await self._stamp(store, claimed)
+
+    @scenario
+    async def test_of_those_who_advance_at_once_at_the_same_time_one_does(self, world: StoreWorld) -> None:
+        """Eight events of one payment, all with what they saw before: one writes, and its event alone goes out."""
+        stores = [await world.open() for _ in range(4)]
+        await stores[0].add_payment(payment("p1"))
+        for number in range(8):
+            await stores[0].receive(received(f"evt_{number}"))
+        claims = await stores[0].claim(limit=8, lease_s=30)
+        seen = await stores[0].payment("p1")
+
+        async def settle(index: int) -> bool:
+            await world.breathe()
+            change = self._change(amount_minor=5998, refs=[], told=[f"e{index}"])
+            return await self._at_once(stores[index % 4], claims[index], change, seen=seen)
+
+        assert sorted(await world.together(*map(settle, range(8)))) == [False] * 7 + [True]
+        assert len(await stores[0].recent_events(10)) == 1
+
+    async def _at_once(
+        self, store: Store, claimed: ClaimedEvent, change: Advance, *, seen: Payment | None = None
+    ) -> bool:
+        """Whether it was done; if not, undone as the flow undoes it."""
+        known = seen or await store.payment("p1")
+        assert known is not None
+        change = attrs.evolve(change, payment=attrs.evolve(known, amount_minor=change.payment.amount_minor))
+        try:
+            async with store.transaction() as tx:
+                if not await tx.stamp_and_advance(claimed, known, change):
+                    raise Stop
+        except (Stop, StoreUnavailable):
+            return False
+        return True
 
     @scenario
     async def test_a_stamp_that_is_rolled_back_is_no_stamp(self, world: StoreWorld) -> None:

@@ -22,6 +22,10 @@ class StoreWorld(World, ABC):
         """Let time pass for the data: what was due in `seconds` seconds is due now."""
 
     @abstractmethod
+    async def count_openings(self) -> int:
+        """How many names of checkouts the data holds, whether or not their time is over."""
+
+    @abstractmethod
     def make_unreachable(self) -> Store | None:
         """A store whose database cannot be used, or None where there is no such thing."""
 

@@ -1,0 +1,1 @@
+"""OpenTelemetry: the figures by its metrics API, which does nothing where no SDK is configured."""

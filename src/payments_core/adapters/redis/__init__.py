@@ -1,0 +1,1 @@
+"""Redis: what several processes share to be quicker, and what nothing depends on."""
