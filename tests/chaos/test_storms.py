@@ -103,7 +103,7 @@ def poison_kept(result: Result) -> None:
 
 
 def test_poison_over_sqlite_is_buried_and_its_neighbours_are_handled(short_setup: MakeSetup) -> None:
-    """A handler that raises, aborts or hangs is run as often as allowed and then never again (SQLite)."""
+    """A handler that raises, aborts or hangs is run no more often than allowed and then never again (SQLite)."""
     (scenario,) = on("sqlite", poison.SCENARIOS)
     poison_kept(scenario.run(short_setup()))
 
@@ -111,7 +111,7 @@ def test_poison_over_sqlite_is_buried_and_its_neighbours_are_handled(short_setup
 def test_poison_over_postgresql_is_buried_and_its_neighbours_are_handled(
     short_setup: MakeSetup, postgres_server_url: str
 ) -> None:
-    """A handler that raises, aborts or hangs is run as often as allowed and then never again (PostgreSQL)."""
+    """A handler that raises, aborts or hangs is run no more often than allowed and then never again (PostgreSQL)."""
     (scenario,) = on("postgresql", poison.SCENARIOS)
     poison_kept(scenario.run(short_setup(postgres_server_url)))
 
