@@ -130,6 +130,41 @@ def test_a_quarantined_payment_is_told_until_it_is_decided(shop: Shop, decide: A
     assert [drift.session_id for drift in verify(shop).drifts] == [gone]
 
 
+def charge(**fields: Any) -> dict[str, Any]:
+    """What the buyer of a payment that came short was charged."""
+    paid_out = {"amount": 100, "amount_captured": 100, "amount_refunded": 0, "currency": "usd", "disputed": False}
+    return {"id": "ch_1", "object": "charge", **paid_out, **fields}
+
+
+@pytest.mark.parametrize("is_listed", [True, False])
+@pytest.mark.parametrize(
+    ("fields", "kept"),
+    [
+        ({}, [Money(100, "usd")]),
+        ({"amount_refunded": 40}, [Money(60, "usd")]),
+        ({"amount_refunded": 100}, []),
+        ({"amount_captured": 0}, []),
+        ({"disputed": True}, []),
+    ],
+    ids=["nothing back", "a part back", "all back", "never taken", "the bank decides"],
+)
+def test_a_rejected_payment_that_was_not_refunded_is_told(
+    shop: Shop, fields: Any, kept: list[Money], is_listed: bool
+) -> None:
+    """Until all of its money was given back; once, whether its session still comes up at Stripe or not."""
+    session_id = odd(shop, 100)
+    shop.run(reject(shop.store, shop.payment_of(session_id).payment_id, "ada: will be refunded"))
+    shop.work()
+    shop.gateway.put_intent(intent("pi_1", amount_received=100, created=at(shop, DAY)))
+    shop.gateway.put_charge(charge(**fields))
+    if not is_listed:
+        shop.gateway._objects["session"][session_id]["created"] = at(shop, 400 * DAY)
+        shop.gateway._objects["intent"]["pi_1"]["created"] = at(shop, 400 * DAY)
+    report = verify(shop)
+    assert told(report) == [(DriftKind.NOT_REFUNDED, amount, None) for amount in kept]
+    assert {drift.session_id for drift in report.drifts} == {session_id for _ in kept}
+
+
 def test_dead_letters_and_what_waits_too_long_are_seen(shop: Shop) -> None:
     """With the reason; what has just come is not late."""
     shop.on(PaymentSuccessful, Unlucky(10**6))

@@ -27,6 +27,7 @@ class DriftKind(StrEnum):
     DEAD_LETTER = "dead_letter"
     UNHANDLED = "unhandled"
     QUARANTINED = "quarantined"
+    NOT_REFUNDED = "not_refunded"
 
 
 ADVICE: Final = {
@@ -37,6 +38,7 @@ ADVICE: Final = {
     DriftKind.DEAD_LETTER: "handling was given up; mend the cause, then `payments events replay`",
     DriftKind.UNHANDLED: "received long ago and not handled; see that a worker or a web process runs, and its log",
     DriftKind.QUARANTINED: "paid, and not what was agreed; see `payments quarantine show`, then release or reject it",
+    DriftKind.NOT_REFUNDED: "rejected here, and its money was not given back; refund it in Stripe's Dashboard",
 }
 
 

@@ -88,11 +88,25 @@ class Intent:
 
 @frozen
 class Charge:
-    """A Charge: the address the payer gave to the card form, and when it was made (Unix seconds)."""
+    """A Charge: the address the payer gave to the card form, and when it was made (Unix seconds).
+
+    `kept_minor` is what was captured and not given back, in minor units of `currency`; None where Stripe does not say.
+    """
 
     id: str
     billing_email: str | None = field(default=None, repr=False)
     created_s: int | None = None
+    currency: str | None = None
+    amount_captured: int | None = None
+    amount_refunded: int | None = None
+    is_disputed: bool = False
+
+    @property
+    def kept_minor(self) -> int | None:
+        """What of the money is still there. A disputed charge's is the bank's to say."""
+        if self.amount_captured is None or self.amount_refunded is None or self.is_disputed:
+            return None
+        return self.amount_captured - self.amount_refunded
 
 
 @frozen
@@ -230,7 +244,15 @@ def intent_document(intent: Intent) -> dict[str, Any]:
 
 def read_charge(document: Document) -> Charge:
     """A Charge from an API answer."""
-    return Charge(str(document["id"]), text(child(document, "billing_details"), "email"), number(document, "created"))
+    return Charge(
+        id=str(document["id"]),
+        billing_email=text(child(document, "billing_details"), "email"),
+        created_s=number(document, "created"),
+        currency=text(document, "currency"),
+        amount_captured=number(document, "amount_captured"),
+        amount_refunded=number(document, "amount_refunded"),
+        is_disputed=document.get("disputed") is True,
+    )
 
 
 def read_invoice(document: Document) -> Invoice:

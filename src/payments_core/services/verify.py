@@ -32,7 +32,7 @@ from ..domain.news import Subject
 from ..domain.observations import is_paid
 from ..domain.payment import Payment, PaymentState
 from ..domain.reconciliation import EVENTS_KEPT, Step, moment_of, seconds
-from ..domain.stripe_objects import Intent, Invoice, Session
+from ..domain.stripe_objects import Charge, Intent, Invoice, Session
 from ..errors import StripeObjectMissing
 from ..money import Money
 from ..ports import EventFilter, InboxEntry, Selection, Watch
@@ -109,7 +109,8 @@ class Comparison:
         for kind, fetch in listings(self.ground.gateway):
             await self.walker.walk(span, fetch, partial(self.compare, kind), _nothing)
         await self._settled_here(at, until)
-        await self._quarantined_here(at, until)
+        await self._each_here(PaymentState.QUARANTINED, at, until, self._quarantined)
+        await self._each_here(PaymentState.REJECTED, at, until, self._rejected)
 
     async def compare(self, kind: str, subjects: Sequence[Subject]) -> None:
         """Look a page of Stripe's objects up here."""
@@ -123,9 +124,9 @@ class Comparison:
             if not (self.ground.policy.is_ours(root, payment) and self.ground.policy.is_ours(subject, payment)):
                 continue
             if payment is not None and payment.state is PaymentState.QUARANTINED:
-                self._quarantined(payment)
+                await self._quarantined(payment)
             elif payment is not None and payment.state is PaymentState.REJECTED:
-                continue  # somebody looked at it: what Stripe has is known
+                continue  # asked about once, below
             elif payment is not None and payment.state is PaymentState.SETTLED:
                 self.confirmed.add(payment.payment_id)
                 self._compare_amounts(payment, subject)
@@ -212,23 +213,45 @@ class Comparison:
                     await self._at_stripe(payment)
             payments = await ground.sweeps.payments(wanted, after=payments[-1].payment_id, limit=_PAGE)
 
-    async def _quarantined_here(self, at: datetime, until: datetime) -> None:
-        """Those of which nothing came up are told all the same: they wait for somebody."""
+    async def _each_here(
+        self, state: PaymentState, at: datetime, until: datetime, look: Callable[[Payment], Awaitable[None]]
+    ) -> None:
+        """Those of which nothing came up at Stripe are looked at all the same."""
         ground = self.ground
-        wanted = Selection((PaymentState.QUARANTINED,), at, until, ground.account, ground.livemode)
+        wanted = Selection((state,), at, until, ground.account, ground.livemode)
         payments = await ground.sweeps.payments(wanted, after="", limit=_PAGE)
         while payments:
             for payment in payments:
-                self._quarantined(payment)
+                await look(payment)
             payments = await ground.sweeps.payments(wanted, after=payments[-1].payment_id, limit=_PAGE)
 
-    def _quarantined(self, payment: Payment) -> None:
+    async def _quarantined(self, payment: Payment) -> None:
         """Neither drift of ours nor Stripe's: what was agreed stands against what was paid."""
         agreed = payment.cart.subtotal if payment.cart is not None else None
         paid = money_of(payment.amount_minor, payment.currency)
         detail = ", ".join(one.code for one in payment.discrepancies)
         drift = _drift(DriftKind.QUARANTINED, payment, None, at_stripe=paid, here=agreed)
         self._tell(payment.payment_id, evolve(drift, detail=f"differs in {detail}"))
+
+    async def _rejected(self, payment: Payment) -> None:
+        """Whoever rejects a payment refunds it too; what was kept of it is the buyer's."""
+        charge = await self._charge_of(payment)
+        if charge is not None and charge.kept_minor:
+            kept = money_of(charge.kept_minor, charge.currency)
+            self._tell(payment.payment_id, _drift(DriftKind.NOT_REFUNDED, payment, None, at_stripe=kept, here=None))
+
+    async def _charge_of(self, payment: Payment) -> Charge | None:
+        stripe = self.ground.gateway
+        try:
+            intent_id = payment.payment_intent_id
+            if intent_id is None and payment.session_id is not None:
+                intent_id = (await self.walker.ask(partial(stripe.session, payment.session_id))).payment_intent_id
+            if intent_id is None:
+                return None
+            charge_id = (await self.walker.ask(partial(stripe.intent, intent_id))).charge_id
+            return None if charge_id is None else await self.walker.ask(partial(stripe.charge, charge_id))
+        except StripeObjectMissing:
+            return None
 
     async def _at_stripe(self, payment: Payment) -> None:
         """Ask Stripe for a payment that did not come up: a ghost, unless one of its objects is paid."""

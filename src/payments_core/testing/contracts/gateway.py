@@ -153,6 +153,15 @@ class GatewayContract(CatalogueContract, ListsContract):
         world.put({"id": "ch_1", "object": "charge", "billing_details": {"email": "buyer@shop.example"}})
         assert await world.gateway.charge("ch_1") == Charge("ch_1", "buyer@shop.example")
 
+    @scenario
+    async def test_a_charge_says_what_was_kept_of_it(self, world: GatewayWorld) -> None:
+        """What was captured less what was refunded, in the charge's currency; of a disputed one nothing is said."""
+        money = {"amount": 500, "amount_captured": 400, "amount_refunded": 150, "currency": "eur"}
+        for charge_id, is_disputed in (("ch_1", False), ("ch_2", True)):
+            world.put({"id": charge_id, "object": "charge", "disputed": is_disputed, **money})
+        plain, disputed = await world.gateway.charge("ch_1"), await world.gateway.charge("ch_2")
+        assert (plain.kept_minor, plain.currency, disputed.kept_minor) == (250, "eur", None)
+
     @pytest.mark.parametrize("count", [0, 1, 10, 11, 230])
     def test_an_invoice_comes_with_all_its_lines(self, world: GatewayWorld, count: int) -> None:
         """Beyond the first page that the invoice itself holds."""
