@@ -219,6 +219,18 @@ def test_what_bears_another_applications_mark_is_ignored(open_shop: Open, ours: 
     assert (shop.all_payments(), shop.published()) == ([], [])
 
 
+@pytest.mark.parametrize("intent_first", [True, False])
+def test_another_applications_invoice_is_ignored_whatever_comes_first(shop: Shop, intent_first: bool) -> None:
+    """The intent bears no mark: its invoice is asked for."""
+    marked = invoice("in_b", billing_reason="manual", metadata={"payments_core_app": "blog"})
+    shop.gateway.put_intent(intent("pi_b"))
+    shop.gateway.put_invoice(marked, paid_by=["pi_b"])
+    news = [("payment_intent.succeeded", intent("pi_b")), ("invoice.paid", marked)]
+    for kind, subject in news if intent_first else reversed(news):
+        shop.hear(kind, subject)
+    assert (shop.all_payments(), shop.published()) == ([], [])
+
+
 def test_our_own_mark_outranks_a_changed_name(open_shop: Open) -> None:
     """The application was renamed between checkout and payment: the id is in our database, so it is ours."""
     shop = open_shop(payments_app="old-name")

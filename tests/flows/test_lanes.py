@@ -25,6 +25,7 @@ def test_a_mark_that_names_no_payment_is_routed_by_what_else_is_known(shop: Shop
     first, second = shop.checkout(), shop.checkout()
     shop.deliver(shop.event(DONE, own_session(shop, first))[0])
     unknown = {**own_session(shop, second), "metadata": {"payments_core_id": "nobody"}}
+    shop.gateway.put_session(unknown)
     shop.deliver(shop.event(DONE, unknown)[0])
     shop.work()
     assert [event.session_id for event in told] == [first.session_id]

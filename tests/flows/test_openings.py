@@ -20,7 +20,7 @@ from payments_core import (
 from payments_core.domain.opening import KEPT_S, LEASE_S, PENDING_S, SAME_CART_S
 from payments_core.domain.payment import PaymentState
 from tests.flows.conftest import Open
-from tests.flows.shop import Shop, intent, own_session, session
+from tests.flows.shop import Shop, declined, intent, own_intent, own_session, session
 from tests.flows.test_checkout import MUG, PRICE, mugs
 
 ONE_SHIRT = Cart([Line("Premium T-Shirt", Money(2999, "usd"), 1)])
@@ -367,6 +367,17 @@ def test_nothing_that_was_sent_can_be_read_from_what_is_kept(shop: Shop) -> None
 
 
 # --- the same cart of the same user
+
+
+def test_a_session_whose_delayed_payment_failed_is_not_given_again(shop: Shop) -> None:
+    """It is complete, and cannot be paid a second time; one whose card was declined is open, and is given."""
+    first = shop.checkout(user_id="u")
+    failed = own_intent(shop, first, declined("ch_1"))
+    own_session(shop, first, status="open", payment_status="unpaid")
+    shop.hear("payment_intent.payment_failed", failed)
+    assert shop.checkout(user_id="u") == first
+    own_session(shop, first, status="complete", payment_status="unpaid")
+    assert shop.checkout(user_id="u").session_id != first.session_id
 
 
 def test_the_same_cart_of_the_same_user_leads_to_the_open_session(shop: Shop) -> None:

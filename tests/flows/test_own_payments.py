@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from payments_core import Cart, CheckoutExpired, Line, Money, PaymentFailed, PaymentSuccessful
 from payments_core.domain.delivery import InboxState
 from payments_core.domain.payment import PaymentState
@@ -270,6 +272,32 @@ def test_a_decline_without_a_charge_is_told_apart_by_its_event(shop: Shop) -> No
     for _ in range(2):
         shop.hear(INTENT_FAILED, own_intent(shop, opened, attempt))
     assert len({event["eventId"] for event in shop.published("payment.failed")}) == 2
+
+
+def test_a_failed_authentication_is_a_fact_of_its_own(shop: Shop) -> None:
+    """It makes no charge, and `latest_charge` is an earlier attempt's: a decline and two of them are three facts."""
+    opened = shop.checkout()
+    refused = {"code": "payment_intent_authentication_failure", "decline_code": None, "charge": None}
+    shop.hear(INTENT_FAILED, own_intent(shop, opened, declined("ch_1")))
+    for _ in range(2):
+        shop.hear(INTENT_FAILED, own_intent(shop, opened, declined("ch_1", **refused)))
+    assert len({event["eventId"] for event in shop.published("payment.failed")}) == 3
+
+
+@pytest.mark.parametrize("intent_first", [True, False])
+def test_a_voucher_that_runs_out_is_one_fact_whoever_tells_it(shop: Shop, intent_first: bool) -> None:
+    """It has no charge: the session's and the intent's news of it are one by the payment method."""
+    opened = shop.checkout()
+    done = own_session(shop, opened, payment_status="unpaid")
+    own_intent(shop, opened, intent(status="requires_action", latest_charge=None))
+    shop.hear(DONE, done)
+    ran_out = {"code": "payment_intent_payment_attempt_expired", "decline_code": None, "charge": None}
+    failed = own_intent(shop, opened, declined("", **ran_out, payment_method={"id": "pm_oxxo"}))
+    told = [(INTENT_FAILED, failed), (LATER_FAILED, done)]
+    for kind, subject in told if intent_first else reversed(told):
+        shop.hear(kind, subject)
+    assert len(shop.published("payment.failed")) == 1
+    assert ("attempt_failed", "pm_oxxo") in shop.transitions()
 
 
 def test_a_failure_after_settlement_is_recorded_and_not_published(shop: Shop) -> None:

@@ -13,7 +13,15 @@ from typing import Any
 import attrs
 import pytest
 
-from payments_core import CheckoutSession, Difference, Money, PaymentFailed, PaymentMismatch, PaymentSuccessful
+from payments_core import (
+    CheckoutExpired,
+    CheckoutSession,
+    Difference,
+    Money,
+    PaymentFailed,
+    PaymentMismatch,
+    PaymentSuccessful,
+)
 from payments_core.domain.delivery import InboxState
 from payments_core.domain.observations import of_rejection, of_release
 from payments_core.domain.payment import PaymentState
@@ -25,6 +33,8 @@ from tests.flows.test_logs import told as logged
 
 DONE = "checkout.session.completed"
 INTENT_PAID = "payment_intent.succeeded"
+LAPSED = "checkout.session.expired"
+LATER_FAILED = "checkout.session.async_payment_failed"
 
 
 def adjusted(total: int, *, discount: int = 0, shipping: int = 0, tax: int = 0) -> dict[str, Any]:
@@ -121,7 +131,6 @@ def test_s11_by_the_wake_up_of_the_intent(shop: Shop, name: str) -> None:
         ({"amount_received": None}, ["amount_received"]),
         ({"currency": "jpy"}, ["currency"]),
         ({"livemode": True}, ["livemode"]),
-        ({"id": "pi_other"}, ["payment_intent_id"]),
     ],
 )
 def test_the_amount_received_counts_where_the_intent_is_at_hand(
@@ -194,7 +203,9 @@ def forget_session(shop: Shop) -> None:
 def test_another_session_that_bears_our_mark_is_no_proof(shop: Shop) -> None:
     """A session for one dollar, made in the Dashboard or by another program, with the mark of an order copied to it."""
     opened = shop.checkout()
-    shop.hear(DONE, {**own_session(shop, opened), "id": "cs_other", "payment_intent": "pi_other"})
+    other = {**own_session(shop, opened), "id": "cs_other", "payment_intent": "pi_other"}
+    shop.gateway.put_session(other)
+    shop.hear(DONE, other)
     assert_quarantined(shop, ["session_id"])
     assert shop.only_payment().session_id == opened.session_id
 
@@ -207,6 +218,41 @@ def test_an_old_snapshot_without_amounts_is_asked_for_again(shop: Shop) -> None:
     shop.hear(DONE, old)
     assert [event["eventType"] for event in shop.published()] == ["payment.successful"]
     assert shop.gateway.asked("session") == [(opened.session_id,)]
+
+
+def test_a_snapshot_that_differs_is_compared_with_what_stripe_says_now(shop: Shop) -> None:
+    """An endpoint of before 2025-03-31 states a session in the buyer's currency: nobody is quarantined for that."""
+    opened = shop.checkout()
+    now = own_session(shop, opened)
+    shop.hear(DONE, {**now, "currency": "eur", "amount_subtotal": 5500, "amount_total": 5500})
+    assert [event["eventType"] for event in shop.published()] == ["payment.successful"]
+    assert shop.gateway.asked("session") == [(opened.session_id,)]
+
+
+def test_another_session_that_bears_our_mark_does_not_end_the_order(shop: Shop) -> None:
+    """Neither its expiry, nor its promise, nor its late failure is the order's: a mark can be copied."""
+    opened, told = shop.checkout(), shop.on(CheckoutExpired)
+    theirs = {"id": "cs_other", "payment_status": "unpaid", "payment_intent": "pi_other"}
+    marked = own_session(shop, opened, status="open", payment_status="unpaid", payment_intent=None)
+    for kind, status in ((LAPSED, "expired"), (DONE, "complete"), (LATER_FAILED, "complete")):
+        other = {**marked, **theirs, "status": status}
+        shop.gateway.put_session(other)
+        shop.gateway.put_intent(declined("ch_other", "pi_other"))
+        shop.hear(kind, other)
+    assert (told, shop.published(), shop.transitions()) == ([], [], [])
+    assert shop.only_payment().state is PaymentState.OPEN
+
+
+def test_another_intent_that_bears_our_mark_does_not_hold_the_orders_money_up(shop: Shop) -> None:
+    """Handled before the news of the order's own session, which is paid in full: the order is settled by that."""
+    opened = shop.checkout()
+    done = own_session(shop, opened)
+    own_intent(shop, opened, intent())
+    other = own_intent(shop, opened, intent("pi_other", amount=500, amount_received=500, latest_charge="ch_9"))
+    shop.hear(INTENT_PAID, other)
+    shop.hear(DONE, done)
+    (event,) = shop.published()
+    assert (event["eventType"], event["data"]["amount"]) == ("payment.successful", 5998)
 
 
 def test_what_the_buyer_saw_in_his_own_currency_needs_nothing(shop: Shop) -> None:

@@ -235,3 +235,20 @@ def test_a_notice_that_cannot_be_read_widens_the_window(shop: Shop) -> None:
     shop.deliver(json.dumps(NOTICE).encode())
     shop.work()
     assert reconcile(shop).brought == {SESSION_OBSERVED: 1}
+
+
+def test_a_delayed_payment_that_failed_long_after_is_told(shop: Shop) -> None:
+    """Its session stays complete and unpaid: its intent is asked for, however long ago both were made."""
+    opened, made = shop.checkout(), at(shop)
+    own_session(shop, opened, payment_status="unpaid", created=made)
+    own_intent(shop, opened, {**intent(status="processing", latest_charge="ch_sepa"), "created": made})
+    lose_events(shop)
+    reconcile(shop)
+    assert shop.only_payment().state is PaymentState.PROCESSING
+    for _ in range(5):
+        shop.clock.advance(86400)
+        reconcile(shop)
+    told = shop.on(PaymentFailed)
+    own_intent(shop, opened, {**declined("ch_sepa", code="debit_not_authorized"), "created": made})
+    assert [reconcile(shop).brought for _ in range(2)] == [{FAILURE_OBSERVED: 1}, {}]
+    assert (len(told), shop.only_payment().state) == (1, PaymentState.OPEN)

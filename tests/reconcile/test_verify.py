@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from payments_core import DriftKind, DriftReport, Money, PaymentSuccessful
+from payments_core import CheckoutSession, DriftKind, DriftReport, Money, PaymentSuccessful
 from payments_core.domain.drift import Drift
 from payments_core.domain.reconciliation import Step
 from payments_core.services.quarantine import reject, release
@@ -163,6 +163,62 @@ def test_a_rejected_payment_that_was_not_refunded_is_told(
     report = verify(shop)
     assert told(report) == [(DriftKind.NOT_REFUNDED, amount, None) for amount in kept]
     assert {drift.session_id for drift in report.drifts} == {session_id for _ in kept}
+
+
+def copied(shop: Shop, opened: CheckoutSession, *, number: int, amount: int) -> list[tuple[str, Any]]:
+    """A paid session, and its intent, of somebody else who copied the order's mark; their news."""
+    mark = {"metadata": dict(shop.gateway.sent[0].params["metadata"])}
+    money = {"amount_subtotal": amount, "amount_total": amount, "created": at(shop, DAY)}
+    other = {**session(f"cs_{number}", payment_intent=f"pi_{number}", **money), **mark}
+    taken = {"amount": amount, "amount_received": amount, "latest_charge": f"ch_{number}", "created": at(shop, DAY)}
+    paid_by = {**intent(f"pi_{number}", **taken), **mark}
+    shop.gateway.put_session(other)
+    shop.gateway.put_intent(paid_by)
+    shop.gateway.put_charge({**charge(amount_captured=amount), "id": f"ch_{number}"})
+    return [("checkout.session.completed", other), ("payment_intent.succeeded", paid_by)]
+
+
+def test_a_second_payment_under_a_settled_orders_mark_is_told(shop: Shop) -> None:
+    """The order is settled once, by its own session; the other's money is told once, session and intent together."""
+    opened = shop.checkout()
+    for body in paid(shop, opened, ago_s=DAY):
+        shop.deliver(body)
+    shop.work()
+    for kind, subject in copied(shop, opened, number=2, amount=5998):
+        shop.hear(kind, subject)
+    report = verify(shop)
+    assert told(report) == [(DriftKind.SECOND_PAYMENT, Money(5998, "usd"), Money(5998, "usd"))]
+    assert (report.drifts[0].session_id, report.drifts[0].payment_intent_id) == ("cs_2", "pi_2")
+
+
+@pytest.mark.parametrize("decide", [None, reject])
+def test_the_orders_own_money_is_seen_after_another_sessions(shop: Shop, decide: Any) -> None:
+    """Somebody's dollar under the order's mark was quarantined; then the buyer paid the order's own session."""
+    opened = shop.checkout()
+    own_session(shop, opened, status="open", payment_status="unpaid", payment_intent=None, created=at(shop, DAY))
+    (kind, dollar), _ = copied(shop, opened, number=2, amount=100)
+    shop.hear(kind, dollar)
+    kinds = {DriftKind.QUARANTINED: Money(100, "usd"), DriftKind.SECOND_PAYMENT: Money(5998, "usd")}
+    if decide is not None:
+        shop.run(decide(shop.store, shop.only_payment().payment_id, "ada: the dollar is refunded"))
+        shop.gateway.put_charge({**charge(amount_refunded=100), "id": "ch_2"})
+        kinds = {DriftKind.NOT_REFUNDED: Money(5998, "usd")}
+    for body in paid(shop, opened, ago_s=DAY):
+        shop.deliver(body)
+    shop.work()
+    shop.gateway.put_charge(charge(amount_captured=5998))
+    report = verify(shop)
+    assert {drift.kind: drift.at_stripe for drift in report.drifts} == kinds
+    assert report.total == len(kinds)
+
+
+def test_a_part_of_an_invoice_is_no_difference(shop: Shop) -> None:
+    """Nothing is due to be settled until the invoice is paid."""
+    shop.gateway.put_invoice(invoice(status="open", total=10000, created=at(shop, DAY)), paid_by=["pi_part"])
+    shop.gateway.put_intent(intent("pi_part", created=at(shop, DAY)))
+    assert verify(shop).total == 0
+    shop.hear("payment_intent.succeeded", intent("pi_part"))
+    assert verify(shop).total == 0
 
 
 def test_dead_letters_and_what_waits_too_long_are_seen(shop: Shop) -> None:

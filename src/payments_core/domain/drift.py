@@ -28,6 +28,7 @@ class DriftKind(StrEnum):
     UNHANDLED = "unhandled"
     QUARANTINED = "quarantined"
     NOT_REFUNDED = "not_refunded"
+    SECOND_PAYMENT = "second_payment"
 
 
 ADVICE: Final = {
@@ -39,6 +40,7 @@ ADVICE: Final = {
     DriftKind.UNHANDLED: "received long ago and not handled; see that a worker or a web process runs, and its log",
     DriftKind.QUARANTINED: "paid, and not what was agreed; see `payments quarantine show`, then release or reject it",
     DriftKind.NOT_REFUNDED: "rejected here, and its money was not given back; refund it in Stripe's Dashboard",
+    DriftKind.SECOND_PAYMENT: "bears the mark of a payment that had its money; look both up in Stripe's Dashboard",
 }
 
 

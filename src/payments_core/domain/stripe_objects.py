@@ -56,12 +56,13 @@ class Session:
 
 @frozen
 class PaymentError:
-    """`last_payment_error`: why an attempt failed."""
+    """`last_payment_error`: why an attempt failed, and by which payment method."""
 
     type: str | None = None
     code: str | None = None
     decline_code: str | None = None
     charge_id: str | None = None
+    payment_method_id: str | None = None
 
     @property
     def reason(self) -> str | None:
@@ -84,6 +85,23 @@ class Intent:
     metadata: Mapping[str, str] = field(factory=dict[str, str], repr=False)
     livemode: bool | None = None
     created_s: int | None = None
+
+    @property
+    def failed_attempt(self) -> str | None:
+        """What the last failed attempt is known by, the same in every event that tells of it; None where nothing is.
+
+        That is its charge. A failed authentication and a voucher that ran out made none, and `latest_charge` is then an
+        earlier attempt's: the one is known by nothing, the other by its payment method.
+        https://docs.stripe.com/error-codes
+        """
+        error = self.error
+        if error is None or error.charge_id is not None:
+            return self.charge_id if error is None else error.charge_id
+        if error.code == "payment_intent_authentication_failure":
+            return None
+        if error.code == "payment_intent_payment_attempt_expired":
+            return error.payment_method_id
+        return self.charge_id
 
 
 @frozen
@@ -232,6 +250,7 @@ def intent_document(intent: Intent) -> dict[str, Any]:
             "code": error.code,
             "decline_code": error.decline_code,
             "charge": error.charge_id,
+            "payment_method": error.payment_method_id,
         }
         if error is not None
         else None,
@@ -352,6 +371,7 @@ def _payment_error(document: Document) -> PaymentError:
         code=code(document, "code"),
         decline_code=code(document, "decline_code"),
         charge_id=reference(document, "charge"),
+        payment_method_id=reference(document, "payment_method"),
     )
 
 

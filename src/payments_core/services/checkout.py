@@ -116,7 +116,14 @@ class Checkout:
                 return claim
 
     async def _is_open(self, claim: Claim) -> bool:
-        return can_be_paid(claim, await self.store.payment(str(claim.opening.payment_id)))
+        payment = await self.store.payment(str(claim.opening.payment_id))
+        if not can_be_paid(claim, payment):
+            return False
+        session_id = claim.opening.session_id
+        # A delayed method that failed leaves an open payment whose session is complete; a declined card does not.
+        if payment is None or payment.payment_intent_id is None or session_id is None:
+            return True
+        return (await self.gateway.session(session_id)).status == "open"
 
     async def _begun(self, claim: Claim, ask: Ask, request: CheckoutRequest, user_id: str | None) -> Begun:
         """What is sent to Stripe: as an earlier attempt wrote it down, else written down now."""

@@ -15,6 +15,7 @@ from ..domain.delivery import PARK_LIMIT_S, PARK_STEP_S
 from ..domain.evidence import Evidence, known_email
 from ..domain.news import Claim, Decision, News, refs_of
 from ..domain.payment import WITH_MONEY, Finding, Payment, PaymentState
+from ..domain.proof import differences
 from ..domain.refs import Ref
 from ..domain.stripe_objects import Intent, Invoice, Session
 from ..errors import StripeObjectMissing
@@ -58,10 +59,12 @@ class Gathering:
 
     async def _of_session(self, claim: Claim, session: Session, payment: Payment, event_id: str) -> Evidence:
         if claim is Claim.SESSION_FAILED_LATER:
-            return await self._failed_later(session, event_id)
-        if not (payment.origin == "here" and session.mode == "payment" and session.is_paid and _says_amounts(session)):
+            return await self._failed_later(session, payment, event_id)
+        if not _is_proof(session, payment):
             session = await self.gateway.session(session.id)
         evidence = _session_evidence(session)
+        if evidence.finding is not Finding.PAID and _is_anothers(session, payment):
+            return Evidence(finding=Finding.LINKED)
         if evidence.finding is Finding.PROMISED and await self._is_broken(session):
             return evolve(evidence, finding=Finding.LINKED)
         return evidence
@@ -72,8 +75,10 @@ class Gathering:
             return False
         return (await self.gateway.intent(session.payment_intent_id)).status in _BROKEN
 
-    async def _failed_later(self, session: Session, event_id: str) -> Evidence:
+    async def _failed_later(self, session: Session, payment: Payment, event_id: str) -> Evidence:
         """A delayed method that failed after all: the same fact as the failure of its charge."""
+        if _is_anothers(session, payment):
+            return Evidence(finding=Finding.LINKED)
         if session.payment_intent_id is None:
             session = await self.gateway.session(session.id)
         if session.payment_intent_id is None:
@@ -86,7 +91,11 @@ class Gathering:
         session = await self._session_of(intent, payment)
         if session is not None:
             if session.is_paid:
-                return evolve(_session_evidence(session), intent=intent)
+                evidence = _session_evidence(session)
+                # A mark can be copied: another intent says nothing of the one that this session was paid by.
+                return (
+                    evidence if session.payment_intent_id not in (None, intent.id) else evolve(evidence, intent=intent)
+                )
             if age_s < PARK_LIMIT_S:
                 raise NotYet("the intent succeeded before its session was complete")
         elif payment.invoice_id is not None:
@@ -164,16 +173,25 @@ def _declined(intent: Intent, event_id: str) -> Evidence:
     refs = (Ref("payment_intent", intent.id), *((Ref("charge", charge_id),) if charge_id else ()))
     return Evidence(
         finding=Finding.DECLINED,
-        discriminator=charge_id or event_id,
+        discriminator=intent.failed_attempt or event_id,
         intent=intent,
         refs=refs,
         reason=error.reason if error else None,
     )
 
 
-def _says_amounts(session: Session) -> bool:
-    """Whether a snapshot holds what is compared: one of an old API version may not."""
-    return session.currency is not None and session.amount_subtotal is not None and session.amount_total is not None
+def _is_proof(session: Session, payment: Payment) -> bool:
+    """Whether a snapshot is enough: paid is final, where it is what was agreed.
+
+    One of an old API version may lack amounts, or be in the buyer's currency: nobody is to be quarantined for that.
+    """
+    of_here = payment.origin == "here" and session.mode == "payment"
+    return of_here and session.is_paid and not differences(payment, session, None)
+
+
+def _is_anothers(session: Session, payment: Payment) -> bool:
+    """Whether the order has another session: a mark can be copied, and only its own ends it without money."""
+    return payment.origin == "here" and payment.session_id not in (None, session.id)
 
 
 def _session_evidence(session: Session) -> Evidence:

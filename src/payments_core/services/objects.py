@@ -112,6 +112,9 @@ class ObjectSweep:
                 if payment.origin == "here" and payment.session_id is not None:
                     self.tally.seen["unfinished"] += 1
                     await self._look_at(payment.session_id, waiting)
+                    # A debit that failed shows nothing in its session, which stays complete and unpaid.
+                    if payment.state is PaymentState.PROCESSING and payment.payment_intent_id is not None:
+                        await self._look_at(payment.payment_intent_id, waiting)
             payments = await ground.sweeps.payments(wanted, after=payments[-1].payment_id, limit=_PAGE)
 
     async def _look_at(self, object_id: str, waiting: Waiting) -> None:

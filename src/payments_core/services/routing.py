@@ -13,7 +13,7 @@ from ..domain.news import Decision, News, Subject, refs_of
 from ..domain.payment import Payment
 from ..domain.refs import Ref
 from ..domain.stripe_event import is_of_another_app
-from ..domain.stripe_objects import Intent, Invoice, Session
+from ..domain.stripe_objects import Intent, Session
 from ..errors import MalformedEvent
 from ..ports import Clock, Gateway, NewId, Store
 
@@ -41,7 +41,7 @@ class Routing:
             return await self._decided(subject)
         payment = await self._known(subject, refs_of(subject))
         if payment is not None:
-            return payment
+            return None if payment.origin == "foreign" and self._is_anothers(subject) else payment
         subjects = await self._asked(subject)
         refs = tuple(dict.fromkeys(ref for subject in subjects for ref in refs_of(subject)))
         for subject in subjects[1:]:
@@ -79,7 +79,8 @@ class Routing:
             if session is not None:
                 return subject, session
             invoice_id = await self.gateway.invoice_of_intent(subject.id)
-            return (subject, Invoice(invoice_id)) if invoice_id is not None else (subject,)
+            # The invoice itself, since it may bear another application's mark where its intent bears none.
+            return (subject, await self.gateway.invoice(invoice_id)) if invoice_id is not None else (subject,)
         if subject.is_of_subscription:
             return (subject,)
         for intent_id in await self.gateway.intents_of_invoice(subject.id):

@@ -30,9 +30,9 @@ from ..domain.drift import (
 from ..domain.listing import Span
 from ..domain.news import Subject
 from ..domain.observations import is_paid
-from ..domain.payment import Payment, PaymentState
+from ..domain.payment import WITH_MONEY, Payment, PaymentState
 from ..domain.reconciliation import EVENTS_KEPT, Step, moment_of, seconds
-from ..domain.stripe_objects import Charge, Intent, Invoice, Session
+from ..domain.stripe_objects import Intent, Invoice, Session
 from ..errors import StripeObjectMissing
 from ..money import Money
 from ..ports import EventFilter, InboxEntry, Selection, Watch
@@ -84,6 +84,7 @@ class Comparison:
     compared: Counter[str] = Factory(Counter[str])
     confirmed: set[str] = Factory(set[str])
     before: set[str] = Factory(set[str])
+    asked: set[str] = Factory(set[str])
 
     async def run(self, begin: datetime, end: datetime) -> None:
         """Look through the inbox, and then through the window part by part."""
@@ -123,15 +124,17 @@ class Comparison:
                 payment, root = await self._asked(subject)
             if not (self.ground.policy.is_ours(root, payment) and self.ground.policy.is_ours(subject, payment)):
                 continue
-            if payment is not None and payment.state is PaymentState.QUARANTINED:
+            if payment is None or payment.state not in WITH_MONEY:
+                await self._missing(payment, subject, root)
+            elif payment.state is PaymentState.REJECTED:
+                await self._kept(payment, intent_of(subject))
+            elif await self._is_second(payment, subject):
+                self._second(payment, subject)
+            elif payment.state is PaymentState.QUARANTINED:
                 await self._quarantined(payment)
-            elif payment is not None and payment.state is PaymentState.REJECTED:
-                continue  # asked about once, below
-            elif payment is not None and payment.state is PaymentState.SETTLED:
+            else:
                 self.confirmed.add(payment.payment_id)
                 self._compare_amounts(payment, subject)
-            else:
-                await self._missing(payment, subject, root)
 
     async def _asked(self, subject: Subject) -> tuple[Payment | None, Subject]:
         """The payment of an object that is not known here, by what Stripe says it belongs to; and what that is."""
@@ -159,6 +162,8 @@ class Comparison:
             self._tell(payment.payment_id, _drift(kind, payment, subject, at_stripe=there, here=here))
 
     async def _missing(self, payment: Payment | None, subject: Subject, root: Subject) -> None:
+        if await self._is_a_part(payment, subject, root):
+            return
         key = payment.payment_id if payment is not None else root.id
         if key in self.findings.told or key in self.findings.pending:
             return
@@ -174,6 +179,17 @@ class Comparison:
         elif isinstance(root, Invoice):
             drift = evolve(drift, invoice_id=root.id)
         self._tell(key, drift)
+
+    async def _is_a_part(self, payment: Payment | None, subject: Subject, root: Subject) -> bool:
+        """Whether an intent paid a part of an invoice that is not paid yet: nothing is due to be settled."""
+        if not isinstance(subject, Intent):
+            return False
+        invoice_id = root.id if isinstance(root, Invoice) else None
+        if payment is not None and payment.session_id is None:
+            invoice_id = invoice_id or payment.invoice_id
+        if invoice_id is None:
+            return False
+        return not is_paid(await self.walker.ask(lambda: self.ground.gateway.invoice(invoice_id)))
 
     async def _is_young(self, payment: Payment | None, subject: Subject) -> bool:
         """Whether the money came so lately that the news of it may still be under way."""
@@ -233,25 +249,45 @@ class Comparison:
         drift = _drift(DriftKind.QUARANTINED, payment, None, at_stripe=paid, here=agreed)
         self._tell(payment.payment_id, evolve(drift, detail=f"differs in {detail}"))
 
+    async def _is_second(self, payment: Payment, subject: Subject) -> bool:
+        """Whether money came under a payment's mark by another session than the one that it was judged by."""
+        if payment.origin != "here" or isinstance(subject, Invoice) or intent_of(subject) == payment.payment_intent_id:
+            return False
+        session: Session | None = subject if isinstance(subject, Session) else None
+        if session is None:
+            session = await self.walker.ask(lambda: self.ground.gateway.session_of_intent(subject.id))
+        judged = [one.actual for one in payment.discrepancies if one.code == "session_id"] or [payment.session_id]
+        return session is None or session.id not in (*judged, None)
+
+    def _second(self, payment: Payment, subject: Subject) -> None:
+        came = _amount(subject, None)
+        drift = _drift(DriftKind.SECOND_PAYMENT, payment, subject, at_stripe=came, here=settled_as(payment))
+        self._tell(intent_of(subject) or subject.id, drift)
+
     async def _rejected(self, payment: Payment) -> None:
         """Whoever rejects a payment refunds it too; what was kept of it is the buyer's."""
-        charge = await self._charge_of(payment)
-        if charge is not None and charge.kept_minor:
-            kept = money_of(charge.kept_minor, charge.currency)
-            self._tell(payment.payment_id, _drift(DriftKind.NOT_REFUNDED, payment, None, at_stripe=kept, here=None))
+        intent_id = payment.payment_intent_id
+        if intent_id is None and payment.session_id is not None:
+            session_id = payment.session_id
+            with suppress(StripeObjectMissing):
+                intent_id = (await self.walker.ask(lambda: self.ground.gateway.session(session_id))).payment_intent_id
+        await self._kept(payment, intent_id)
 
-    async def _charge_of(self, payment: Payment) -> Charge | None:
+    async def _kept(self, payment: Payment, intent_id: str | None) -> None:
+        """Tell what Stripe still has of one intent of a rejected payment. Each intent is asked for once."""
+        if intent_id is None or intent_id in self.asked:
+            return
+        self.asked.add(intent_id)
         stripe = self.ground.gateway
-        try:
-            intent_id = payment.payment_intent_id
-            if intent_id is None and payment.session_id is not None:
-                intent_id = (await self.walker.ask(partial(stripe.session, payment.session_id))).payment_intent_id
-            if intent_id is None:
-                return None
-            charge_id = (await self.walker.ask(partial(stripe.intent, intent_id))).charge_id
-            return None if charge_id is None else await self.walker.ask(partial(stripe.charge, charge_id))
-        except StripeObjectMissing:
-            return None
+        with suppress(StripeObjectMissing):
+            intent = await self.walker.ask(lambda: stripe.intent(intent_id))
+            charge_id = intent.charge_id
+            if charge_id is None:
+                return
+            charge = await self.walker.ask(lambda: stripe.charge(charge_id))
+            if charge.kept_minor:
+                kept = money_of(charge.kept_minor, charge.currency)
+                self._tell(intent_id, _drift(DriftKind.NOT_REFUNDED, payment, intent, at_stripe=kept, here=None))
 
     async def _at_stripe(self, payment: Payment) -> None:
         """Ask Stripe for a payment that did not come up: a ghost, unless one of its objects is paid."""
@@ -307,6 +343,11 @@ class Comparison:
 
 async def _nothing(until_s: int) -> None:
     """A verification remembers nothing."""
+
+
+def intent_of(subject: Subject) -> str | None:
+    """The intent that brought the object's money, where it is known."""
+    return subject.id if isinstance(subject, Intent) else subject.payment_intent_id
 
 
 def _amount(subject: Subject, payment: Payment | None) -> Money | None:
