@@ -57,6 +57,8 @@ def create_router(
         raise ConfigurationError("create_router takes AsyncPayments; Payments is for payments_flask.create_blueprint.")
     if webhooks:
         payments.require_webhook_secret()
+    else:
+        payments.without_webhooks()
     arrivals = Arrivals()
     router = APIRouter(route_class=PaymentRoute, lifespan=lambda _: lifespan(payments))
     # The webhook first: routes are tried in order, and it is the one that is called most.

@@ -45,6 +45,8 @@ def create_blueprint(
         raise ConfigurationError("create_blueprint takes Payments; AsyncPayments is for payments_fastapi's router.")
     if webhooks:
         payments.require_webhook_secret()
+    else:
+        payments.without_webhooks()
     blueprint = Blueprint(name, __name__)
     table = routes(webhooks=webhooks)
     for route in table:

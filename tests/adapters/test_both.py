@@ -15,7 +15,14 @@ from flask import Flask, abort
 from flask import request as flask_request
 from starlette.testclient import TestClient
 
-from payments_core import AsyncPayments, ConfigurationError, InvalidRequest, Payments, StoreUnavailable
+from payments_core import (
+    AsyncPayments,
+    ConfigurationError,
+    InvalidRequest,
+    Payments,
+    PaymentSuccessful,
+    StoreUnavailable,
+)
 from payments_core.domain.signature import sign
 from payments_core.http.messages import Headers
 from payments_core.sandbox import Sandbox, running
@@ -225,6 +232,39 @@ def test_without_webhooks_the_route_is_not_there_and_no_secret_is_needed(
         answer = ask("POST", "/pay/webhooks/stripe", b"{}")
         assert (answer.status, answer.code) == (404, "not_found")
         assert ask("POST", "/pay/create-checkout-session", text(REFERENCE)).status == 200
+
+
+@HOSTS
+def test_a_process_that_only_opens_checkouts_settles_nothing(host: Host, stripe: Sandbox, tmp_path: Path) -> None:
+    """It has no handlers: what its success page brought waits for the process that has them, and is told there."""
+    shared = made(stripe, tmp_path)
+    with host(shared, webhooks=False) as ask:
+        session_id = ask("POST", "/pay/create-checkout-session", text(REFERENCE)).json["sessionId"]
+        stripe.pay(session_id)
+        page = ask("GET", f"/pay/checkout-sessions/{session_id}")
+    told: list[PaymentSuccessful] = []
+    with contextlib.closing(Payments(shared, runner=False)) as shop:
+        shop.on(PaymentSuccessful)(told.append)
+        shop.run_due()
+    assert page.json["paymentStatus"] == "paid"
+    assert [event.session_id for event in told] == [session_id]
+
+
+def test_whoever_settles_with_nobody_told_is_warned(settings: Settings, caplog: pytest.LogCaptureFixture) -> None:
+    """At the start: without handlers and a broker; not where somebody is told, or nothing is run."""
+
+    def warned(*, runner: bool = True, handles: bool = False, **changes: Any) -> bool:
+        caplog.clear()
+        with contextlib.closing(Payments(settings.model_copy(update=changes), runner=runner)) as payments:
+            if handles:
+                payments.on("charge.refunded")(lambda event: None)
+            payments.start()
+        return "No handler is registered" in caplog.text
+
+    assert warned()
+    assert not warned(runner=False)
+    assert not warned(handles=True)
+    assert not warned(kafka_brokers="127.0.0.1:1")
 
 
 @HOSTS

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from payments_core.app.core import CONSTRUCTOR_OPTIONS, Core, announce, answering, compose, utc_now
+from payments_core.app.core import CONSTRUCTOR_OPTIONS, Core, announce, answering, compose, runs_here, utc_now
 from payments_core.app.flights import ThreadFlights
 from payments_core.app.invokers import BlockingInvoker
 from payments_core.app.metering import installed_meter
@@ -65,6 +65,7 @@ class Payments:
         relay: bool = False,
     ) -> None:
         self._has_runner = runner
+        self._only_opens = False
         meter = meter or installed_meter()
         self._relay = RelayThread(relay_maker(settings, meter, own_store=store is None)) if relay else None
         self._runner = ThreadRunner()
@@ -98,6 +99,13 @@ class Payments:
     def on(self, event: type[DomainEvent] | str) -> Callable[[H], H]:
         """Register a handler for a domain event (class or name) or a Stripe event type."""
         return self.core.handlers.on(event)
+
+    def without_webhooks(self) -> None:
+        """Said by routes that are built without the webhook: while it has no handlers, this process runs no events.
+
+        Otherwise its runner would settle what the processes with handlers are there for, with nobody told.
+        """
+        self._only_opens = True
 
     def require_webhook_secret(self) -> None:
         """Raise ConfigurationError unless there is a webhook secret that can be trusted."""
@@ -187,8 +195,9 @@ class Payments:
             if self._started_in == os.getpid():
                 return
             run_blocking(self.core.store.prepare())
-            announce(self.core.settings)
-            if self._has_runner if runner is None else runner:
+            runs = runs_here(self.core, asked=runner, has_runner=self._has_runner, only_opens=self._only_opens)
+            announce(self.core, runs=runs)
+            if runs:
                 self._runner.start(self.run_due, self._next_due_s)
             if self._relay is not None:
                 self._relay.start()

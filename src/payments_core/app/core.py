@@ -249,8 +249,19 @@ def answering() -> Answer:
     return answer
 
 
-def announce(settings: Settings) -> None:
+def runs_here(core: Core, *, asked: bool | None, has_runner: bool, only_opens: bool) -> bool:
+    """Whether this process is to handle events: as asked, else unless it only opens checkouts and would tell nobody."""
+    return asked if asked is not None else has_runner and not (only_opens and core.handlers.is_empty)
+
+
+def announce(core: Core, *, runs: bool) -> None:
     """Say once, at the start, what a reader of the log should know about this configuration."""
+    settings = core.settings
+    if runs and core.handlers.is_empty and not settings.kafka_brokers:
+        _log.warning(
+            "No handler is registered: payments that this process settles are told to nobody. "
+            "Where other processes have the handlers, build this facade with runner=False"
+        )
     if settings.price_policy == "declared":
         _log.warning("Price policy is declared: whoever reaches the checkout route names the price")
     if not settings.payments_redirect_hosts:

@@ -40,6 +40,11 @@ class Handlers:
 
         return register
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nobody registered for anything."""
+        return not self._by_type
+
     def wants(self, event_type: str) -> bool:
         """Whether anybody registered for this type."""
         return event_type in self._by_type
