@@ -90,6 +90,13 @@ def let_time_pass(url: str) -> None:
         connection.execute(update(inbox).where(waits, later).values(next_at=inbox.c.received_at))
 
 
+def let_leases_end(url: str) -> None:
+    """Make every lease run out, whatever is left of it."""
+    held = inbox.c.state == InboxState.LEASED.value
+    with engine_of(url).begin() as connection:
+        connection.execute(update(inbox).where(held).values(next_at=inbox.c.received_at))
+
+
 def drained(url: str, timeout_s: float, *, in_vain: Callable[[], bool] = bool) -> int:
     """Wait until every event of the inbox is handled, with retries hastened; how many are still open after that.
 

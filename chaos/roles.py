@@ -14,6 +14,7 @@ import resource
 import signal
 import socket
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -31,7 +32,9 @@ from payments_core.settings import RelaySettings
 
 PREFIX: Final = "/api/payments"
 THREADS: Final = 8
-_TO_BE_READ_S: Final = 0.2
+#: How long a server that is told to go waits at most for requests on connections that it has accepted.
+_TO_BE_READ_S: Final = 5.0
+_LOOK_S: Final = 0.02
 #: What `payments worker --app` finds in a worker.
 app: AsyncPayments | Payments | None = None
 
@@ -53,10 +56,14 @@ def fastapi(spec: Mapping[str, Any], fds: Sequence[int]) -> None:
             _ready(fds)
 
         async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-            # uvicorn cuts connections that it has accepted and not yet read from: first they get a moment to be read.
+            # uvicorn cuts connections that it has accepted and not yet read from: first they are read, and answered.
             for server in self.servers:
                 server.close()
-            await asyncio.sleep(_TO_BE_READ_S)
+            until_s = time.monotonic() + _TO_BE_READ_S
+            # Those that are being accepted at this moment are among them soon.
+            await asyncio.sleep(_LOOK_S)
+            while self.server_state.connections and time.monotonic() < until_s:  # noqa: ASYNC110 - uvicorn's own set
+                await asyncio.sleep(_LOOK_S)
             await super().shutdown(sockets)
 
     config = uvicorn.Config(web, log_level="warning", access_log=False, loop="asyncio", http="h11")

@@ -17,7 +17,7 @@ from typing import Final
 from attrs import asdict, frozen
 
 from chaos.databases import database, open_checkouts
-from chaos.ledgers import judge, leased, progress, read_books
+from chaos.ledgers import judge, leased, let_leases_end, progress, read_books
 from chaos.processes import Child, Crowd, state_of, until
 from chaos.scenario import Figure, Result, Scale, Scenario, Setup
 from chaos.shop import Spec, blocking_shop
@@ -28,6 +28,8 @@ from payments_core.drive import run_blocking
 
 #: Shorter than anything that is healthy takes, so that it is soon over.
 _LEASE_S: Final = 1
+#: No zombie is to lose its event to another one that was slow to start: leases end when all of them are frozen.
+_HELD_S: Final = 300
 _IDLE_S: Final = 1.5
 _WAIT_S: Final = 60.0
 _STOP_S: Final = 20.0
@@ -54,11 +56,12 @@ class Graveyard:
 
     def round(self, count: int, kind: str, facade: str) -> str:
         """Freeze so many, let a healthy worker finish, wake them; what went wrong, or nothing."""
-        zombies = [self.crowd.start("zombie", trouble=kind, facade=facade) for _ in range(count)]
+        zombies = [self.crowd.start("zombie", trouble=kind, facade=facade, lease_s=_HELD_S) for _ in range(count)]
         if not until(lambda: all(state_of(one.pid) == "T" for one in zombies), _WAIT_S):
             return "a zombie did not freeze: " + ", ".join(state_of(one.pid) or "ended" for one in zombies)
         if leased(self.url) != count and kind == FROZEN_ASKING:
             return "a frozen process holds no lease"
+        let_leases_end(self.url)
         healthy = self.crowd.start("worker", facade=facade)
         finished = until(lambda: progress(self.url)[0] == 0, _WAIT_S) if self.takes_over else True
         for one in zombies:

@@ -6,14 +6,12 @@ import asyncio
 import json
 import os
 import random
-import socket
 import subprocess
 import sys
 import time
 import urllib.request
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +23,7 @@ from sqlalchemy import create_engine, text
 from payments_core.app import catalogue
 from payments_core.app.catalogue import Member, catalogue_loop, topics_of
 from payments_core.settings import Settings
+from tools.services.base import free_port
 
 PAYMENTS = str(Path(sys.executable).with_name("payments"))
 KEY = "sk_test_catalogue"
@@ -38,9 +37,7 @@ class Shop:
     def __init__(self, brokers: str, home: Path, database: str) -> None:
         self.brokers = brokers
         self.prefix = f"c{uuid.uuid4().hex[:12]}."
-        with closing(socket.socket()) as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port: int = probe.getsockname()[1]
+        self.port = free_port()
         self.home = home
         self.environment = {
             **os.environ,
@@ -228,8 +225,9 @@ def test_two_hundred_messages_with_duplicates_and_kills_are_the_catalogue(shop: 
     consumer = shop.start("consume-products", *topics)
     for begin in range(0, len(told), 50):
         part = told[begin : begin + 50]
-        asyncio.run(shop.send([("catalogue", wrapped(kind, data), data["id"]) for kind, data in part]))
+        # Counted before they are sent: a consumer may be quicker than this process.
         before = len(shop.listed("/v1/events?"))
+        asyncio.run(shop.send([("catalogue", wrapped(kind, data), data["id"]) for kind, data in part]))
         until(lambda seen=before: len(shop.listed("/v1/events?")) > seen + 5, "some of it is at Stripe")
         consumer.kill()
         consumer.wait()
@@ -238,6 +236,9 @@ def test_two_hundred_messages_with_duplicates_and_kills_are_the_catalogue(shop: 
     until(lambda: shop.catalogue_or_none() == expected, "the catalogue is the fold")
     until(lambda: shop.handled() == 200, "the database says so of every message")
     assert shop.dead() == []
+    # The last one may have found nothing left to do, and be starting still.
+    log = shop.home / f"consume-products-{len(shop.processes) - 1}.log"
+    until(lambda: "Consuming" in log.read_text(), "the last consumer is at work")
     consumer.terminate()
     assert consumer.wait(30) == 0
 

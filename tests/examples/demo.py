@@ -7,7 +7,6 @@ import hmac
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -18,6 +17,8 @@ from typing import Any, TypeVar
 
 import httpx2
 from attrs import frozen
+
+from tools.services.base import free_port
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 WEBHOOK_SECRET = "whsec_test_of_the_demo"
@@ -51,13 +52,6 @@ class Demo:
         """The process that the demo started with this in its command line."""
         line = ["pgrep", "-P", str(self.process.pid), "-f", command]
         return int(subprocess.run(line, capture_output=True, text=True, check=True).stdout.split()[0])
-
-
-def free_port() -> int:
-    """A port that nobody uses at the moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def surroundings(folder: Path, **values: str) -> dict[str, str]:

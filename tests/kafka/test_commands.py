@@ -13,6 +13,9 @@ from payments_core.testing.contracts.examples import MOMENT
 from tests.kafka.reading import delete, first_occurrences, read_back
 from tests.kafka.scenes import TYPES, Deployment, new_prefix, of_topics, stopped, story, wait_until, written
 
+#: Many processes, one after another; each has its own limit.
+pytestmark = pytest.mark.timeout(300)
+
 
 def test_a_relay_publishes_until_it_is_asked_to_stop(deployment: Deployment, tmp_path: Path) -> None:
     """No Stripe key is needed; SIGTERM ends it with exit code 0, and nothing in hand is sent twice."""

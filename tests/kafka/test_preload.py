@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import socket
 import subprocess
 import sys
 
@@ -14,6 +13,7 @@ import pytest
 from tests.kafka.reading import read_back
 from tests.kafka.scenes import DEADLINE_S, Deployment, expected, story, wait_until, write
 from tests.worker.test_preload import answered
+from tools.services.base import free_port
 
 _OPTIONS = ["--preload", "--workers", "2", "--worker-class", "gthread", "--threads", "4", "--log-level", "critical"]
 
@@ -23,9 +23,7 @@ def test_forked_workers_publish_what_is_owed_in_order(deployment: Deployment, *,
     """Two workers of a preloaded application share the outbox; their server ends cleanly, and nothing comes late."""
     rows = [story(number, keys=20) for number in range(300)]
     asyncio.run(write(deployment.url, rows[:150]))
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = int(free.getsockname()[1])
+    port = free_port()
     environment = deployment.environment() | ({"START_BEFORE_FORK": "1"} if starts_before_fork else {})
     command = [sys.executable, "-m", "gunicorn", "tests.kafka.web:app", "--bind", f"127.0.0.1:{port}", *_OPTIONS]
     server = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)

@@ -18,7 +18,7 @@ from payments_core.testing.contracts import StoreWorld
 from tests.guarded import Guarded
 
 #: Enough for a test's threads, and an unreachable server is given up at once.
-LIMITS = Limits(pool_size=2, overflow=6, connect_s=2)
+LIMITS = Limits(pool_size=2, overflow=6, connect_s=30)
 
 
 class HandClock:

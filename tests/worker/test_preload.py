@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -20,6 +19,7 @@ from sqlalchemy import create_engine, text
 from payments_core.adapters.sql import upgrade
 from payments_core.adapters.sql.urls import database_url
 from payments_core.domain.signature import sign
+from tools.services.base import free_port
 
 SECRET = "whsec_test_secret"
 DEADLINE_S = 60
@@ -61,9 +61,7 @@ def test_events_are_handled_once_by_workers_that_were_forked(url: str, *, starts
     engine = create_engine(database_url(url, "blocking"))
     with engine.begin() as connection:
         connection.execute(text("CREATE TABLE effects (event_id TEXT NOT NULL, pid INTEGER NOT NULL)"))
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = int(free.getsockname()[1])
+    port = free_port()
     environment = os.environ | {"PAYMENTS_DATABASE_URL": url}
     if starts_before_fork:
         environment["START_BEFORE_FORK"] = "1"

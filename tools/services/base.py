@@ -10,6 +10,7 @@ import contextlib
 import fcntl
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -20,6 +21,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 LOOPBACK = "127.0.0.1"
+#: Linux gives 32768 and above to clients: a port that is free now could be somebody's a moment later.
+_PORTS = (15000, 32000)
 
 
 class ServiceUnavailable(Exception):
@@ -142,11 +145,12 @@ def wait_until(condition: Callable[[], bool], timeout_s: float) -> bool:
 
 
 def free_port() -> int:
-    """A loopback port that nothing listened on a moment ago."""
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A loopback port that nothing listened on a moment ago, from below those that the system gives to clients."""
+    while True:
+        port = random.randrange(*_PORTS)  # noqa: S311 - not a secret
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind((LOOPBACK, port))
+            return port
 
 
 def chosen_port(variable: str) -> int:
