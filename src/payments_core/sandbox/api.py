@@ -88,7 +88,8 @@ class Api:
         request_id, key = opened.origin.request_id or "", opened.origin.idempotency_key
         try:
             timetable.catch_up(context)
-            body = _answer(context, opened)
+            with self._state.whole_or_not():
+                body = _answer(context, opened)
         except StripeRefusal as refusal:
             return self._refuse(refusal, opened)
         except BaseException:
@@ -106,7 +107,7 @@ class Api:
             self._keys.release(opened.origin.idempotency_key)
 
     def _refuse(self, refusal: StripeRefusal, opened: Opened) -> ApiReply:
-        """A refusal after something was done (a declined card) belongs to the key; any other leaves the key free."""
+        """A refusal after something was done (a declined card) belongs to the key; any other has been undone."""
         request_id, key = opened.origin.request_id or "", opened.origin.idempotency_key
         reply = _refused(refusal, request_id, opened.version)
         if key is None or not refusal.executed:

@@ -6,14 +6,15 @@ is bounded; a sandbox that runs for weeks forgets its oldest objects rather than
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from decimal import Decimal
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
-from attrs import Factory, define, evolve, field, frozen
+from attrs import Factory, define, evolve, field, fields, frozen
 
 from .chaos import CALM, Chaos
-from .errors import JsonObject, no_such
+from .errors import JsonObject, StripeRefusal, no_such
 from .idempotency import KeyEntry
 from .ids import IdSource
 from .records.catalogue import Price, Product
@@ -49,9 +50,12 @@ class Collection(Generic[T]):
         self._limit = limit
         self._records: dict[str, T] = {}
         self._noted: dict[str, None] | None = None
+        self._remembers = False
+        self._before: dict[str, T] | None = None
 
     def put(self, record: T) -> T:
         """Add a record, or replace the one of the same id in its place. Returns it."""
+        self._keep_for_undoing()
         self._records[record.id] = record
         self._note(record.id)
         if len(self._records) > self._limit:
@@ -84,8 +88,29 @@ class Collection(Generic[T]):
 
     def drop(self, record_id: str) -> None:
         """Forget a record, if it is there."""
-        if self._records.pop(record_id, None) is not None:
+        if record_id in self._records:
+            self._keep_for_undoing()
+            del self._records[record_id]
             self._note(record_id)
+
+    def remember(self) -> None:
+        """From now on, know what is there at this moment, for `undo`."""
+        self._remembers, self._before = True, None
+
+    def undo(self) -> None:
+        """Be again as at `remember`. What was put or dropped since then stays noted."""
+        if self._before is not None:
+            self._records = self._before
+        self.forget()
+
+    def forget(self) -> None:
+        """There is nothing to undo any more."""
+        self._remembers, self._before = False, None
+
+    def _keep_for_undoing(self) -> None:
+        """Only what is changed is copied, and whole: records come back in their places."""
+        if self._remembers and self._before is None:
+            self._before = dict(self._records)
 
     def newest(self) -> list[T]:
         """All records, the latest made first, as Stripe lists them."""
@@ -130,6 +155,27 @@ class State:
     endpoints: Collection[Endpoint] = Factory(lambda: Collection[Endpoint]("webhook endpoint"))
     deliveries: Collection[Delivery] = Factory(lambda: Collection[Delivery]("delivery", 2 * MAX_OBJECTS))
     keys: Collection[KeyEntry] = Factory(lambda: Collection[KeyEntry]("idempotency key", 2 * MAX_OBJECTS))
+
+    @contextmanager
+    def whole_or_not(self) -> Generator[None]:
+        """What is done inside is undone where it ends in an error, but for a refusal after something was done."""
+        collections = self._collections()
+        for collection in collections:
+            collection.remember()
+        try:
+            yield
+        except BaseException as error:
+            if not (isinstance(error, StripeRefusal) and error.executed):
+                for collection in collections:
+                    collection.undo()
+            raise
+        finally:
+            for collection in collections:
+                collection.forget()
+
+    def _collections(self) -> list[Collection[Any]]:
+        values = (getattr(self, one.name) for one in fields(State))
+        return [value for value in values if isinstance(value, Collection)]
 
     def payment_of(self, invoice_id: str) -> InvoicePayment | None:
         """The payment of a finalized invoice."""
