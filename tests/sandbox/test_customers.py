@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from payments_core.sandbox import Sandbox
-from tests.sandbox.conftest import Caller
+from tests.sandbox.conftest import Caller, cart
 from tests.sandbox.test_intents import types
 
-CUSTOMERS, METHODS = "/v1/customers", "/v1/payment_methods"
+CUSTOMERS, METHODS, INTENTS = "/v1/customers", "/v1/payment_methods", "/v1/payment_intents"
 
 
 def test_a_customer_is_made_changed_listed_and_deleted(api: Caller, sandbox: Sandbox) -> None:
@@ -55,6 +55,36 @@ def test_a_method_is_attached_listed_made_the_default_and_detached(api: Caller, 
     assert api.ok("GET", METHODS, {"customer": customer})["data"] == []
     assert api.refusal("POST", f"{METHODS}/{method}/detach")["status"] == 400
     assert types(sandbox)[-2:] == ["customer.updated", "payment_method.detached"]
+
+
+@pytest.mark.parametrize("how", ["detached", "customer deleted", "paid with"])
+def test_what_was_given_up_or_spent_is_used_no_more(api: Caller, how: str) -> None:
+    """Neither for a payment, at once or of an intent made before, nor for an invoice or another attaching."""
+    customer, other = (api.ok("POST", CUSTOMERS, {"name": name})["id"] for name in "AB")
+    method = api.ok("POST", METHODS, {"type": "card", "card": {"token": "tok_visa"}})["id"]
+    intent = {"amount": 1000, "currency": "usd", "payment_method": method, "return_url": "https://shop.test/"}
+    if how != "paid with":
+        api.ok("POST", f"{METHODS}/{method}/attach", {"customer": customer})
+    owner = {"customer": customer} if how != "paid with" else {}
+    waiting = api.ok("POST", INTENTS, {"amount": 1000, "currency": "usd", "payment_method": method, **owner})["id"]
+    if how == "detached":
+        api.ok("POST", f"{METHODS}/{method}/detach")
+    elif how == "customer deleted":
+        api.ok("DELETE", f"{CUSTOMERS}/{customer}")
+    else:
+        api.ok("POST", INTENTS, {**intent, "confirm": True})
+
+    api.ok("POST", "/v1/invoiceitems", {"customer": other, "currency": "usd", "amount": 1000})
+    invoice = api.ok("POST", "/v1/invoices", {"customer": other, "pending_invoice_items_behavior": "include"})["id"]
+    session = api.ok("POST", "/v1/checkout/sessions", cart())["id"]
+    for path, params in (
+        (INTENTS, {**intent, "confirm": True}),
+        (f"{INTENTS}/{waiting}/confirm", {"return_url": "https://shop.test/"}),
+        (f"/v1/invoices/{invoice}/pay", {"payment_method": method}),
+        (f"/v1/payment_pages/{session}/confirm", {"payment_method": method}),
+        (f"{METHODS}/{method}/attach", {"customer": other}),
+    ):
+        assert "previously used" in api.refusal("POST", path, params)["message"]
 
 
 def test_a_declined_card_is_not_kept(api: Caller) -> None:

@@ -29,7 +29,7 @@ def create(context: Context, params: Params) -> Customer:
     method = payment_methods.named(context, method_id, "payment_method", status=400) if method_id else None
     customer = _with_fields(context, blank, params, method)
     if method is not None:
-        payment_methods.check_attachable(method, customer.id)
+        payment_methods.check_attachable(context, method, customer.id)
     context.state.customers.put(customer)
     context.emit("customer.created", shape(customer))
     if method is not None:
@@ -70,7 +70,7 @@ def delete(context: Context, customer: Customer) -> JsonObject:
     """`DELETE /v1/customers/{id}`; its payment methods are detached, and payments keep its id."""
     for method in context.state.methods:
         if method.customer == customer.id:
-            context.state.methods.put(evolve(method, customer=None))
+            context.state.methods.put(evolve(method, customer=None, detached=True))
     context.emit("customer.deleted", shape(customer))
     return shape(context.state.customers.put(evolve(customer, deleted=True)))
 

@@ -99,6 +99,7 @@ def confirm(context: Context, intent: PaymentIntent, params: Params) -> PaymentI
     method = _method(context, changed, params)
     if method is None and changed.payment_method is not None:
         method = context.state.methods.need(changed.payment_method)
+        payment_methods.check_usable(context, method)
     if method is None:
         raise _no_method()
     return _carry_out(context, changed, method, params, confirm=True)
@@ -259,18 +260,8 @@ def _method(context: Context, intent: PaymentIntent, params: Params) -> PaymentM
             "to the customer.",
             "resource_missing",
         )
-    if method.customer is None and _spent(context, method):
-        raise StripeRefusal(
-            "The provided PaymentMethod was previously used with a PaymentIntent without Customer attachment, shared "
-            "with a connected account without Customer attachment, or was detached from a Customer. It may not be used "
-            "again. To use a PaymentMethod multiple times, you must attach it to a Customer first.",
-            param="payment_method",
-        )
+    payment_methods.check_usable(context, method)
     return method
-
-
-def _spent(context: Context, method: PaymentMethod) -> bool:
-    return any(charge.payment_method == method.id and charge.status != "failed" for charge in context.state.charges)
 
 
 def _checked_amount(amount: int, currency: str) -> int:

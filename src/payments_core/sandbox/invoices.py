@@ -202,6 +202,7 @@ def _method(context: Context, invoice: Invoice, params: Params) -> PaymentMethod
     method = payment_methods.named(context, method_id, "payment_method", status=400)
     if chosen is not None and method.customer not in (None, invoice.customer):
         raise invalid("payment_method", f"The payment method {method.id} belongs to another customer.")
+    payment_methods.check_usable(context, method)
     return method
 
 

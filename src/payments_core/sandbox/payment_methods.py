@@ -83,21 +83,45 @@ def attach_to(context: Context, method: PaymentMethod, customer_id: str) -> Paym
     """Save a payment method for a customer. Raises StripeRefusal where it belongs to another, or is declined."""
     if method.customer == customer_id:
         return method
-    check_attachable(method, customer_id)
+    check_attachable(context, method, customer_id)
     attached = context.state.methods.put(evolve(method, customer=customer_id))
     context.emit("payment_method.attached", render.payment_method(attached))
     return attached
 
 
-def check_attachable(method: PaymentMethod, customer_id: str) -> None:
-    """Raise StripeRefusal where a payment method belongs to another customer, or its issuer says no."""
+def check_attachable(context: Context, method: PaymentMethod, customer_id: str) -> None:
+    """Raise StripeRefusal where a payment method is another customer's, can be used no more, or its issuer says no."""
     if method.customer not in (None, customer_id):
         raise StripeRefusal(
             "The payment method you provided has already been attached to a customer.", param="payment_method"
         )
+    if _is_spent(context, method):
+        raise StripeRefusal(
+            "This PaymentMethod was previously used without being attached to a Customer or was detached from a "
+            "Customer, and may not be used again.",
+            param="payment_method",
+        )
     decline = method.conduct.decline
     if decline is not None and not method.conduct.attachable and not method.conduct.challenge:
         raise refusals.declined(decline, method)
+
+
+def check_usable(context: Context, method: PaymentMethod) -> None:
+    """Raise StripeRefusal where a payment method of no customer has paid already, or was detached from its customer."""
+    if _is_spent(context, method):
+        raise StripeRefusal(
+            "The provided PaymentMethod was previously used with a PaymentIntent without Customer attachment, shared "
+            "with a connected account without Customer attachment, or was detached from a Customer. It may not be used "
+            "again. To use a PaymentMethod multiple times, you must attach it to a Customer first.",
+            param="payment_method",
+        )
+
+
+def _is_spent(context: Context, method: PaymentMethod) -> bool:
+    if method.customer is not None:
+        return False
+    paid = (charge for charge in context.state.charges if charge.status != "failed")
+    return method.detached or any(charge.payment_method == method.id for charge in paid)
 
 
 def detach(context: Context, method: PaymentMethod) -> PaymentMethod:
@@ -106,7 +130,7 @@ def detach(context: Context, method: PaymentMethod) -> PaymentMethod:
         raise StripeRefusal(
             "The payment method you provided is not attached to a customer so detachment is impossible."
         )
-    detached = context.state.methods.put(evolve(method, customer=None))
+    detached = context.state.methods.put(evolve(method, customer=None, detached=True))
     customer = context.state.customers.get(method.customer)
     if customer is not None and customer.default_payment_method == method.id:
         context.state.customers.put(evolve(customer, default_payment_method=None))

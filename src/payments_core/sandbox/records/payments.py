@@ -85,7 +85,7 @@ class Conduct:
 class PaymentMethod:
     """Something to pay with, as it was entered for one attempt or made by the API. A `type` other than card has none.
 
-    `details` is what the API shows of such another type, under its own name.
+    `details` is what the API shows of such another type, under its own name. A `detached` one was a customer's once.
     """
 
     id: str
@@ -98,6 +98,7 @@ class PaymentMethod:
     customer: str | None = None
     metadata: Metadata = Factory(dict[str, str])
     allow_redisplay: str = "limited"
+    detached: bool = False
 
 
 @frozen

@@ -35,6 +35,7 @@ def confirm(context: Context, params: Params, session_id: str) -> JsonObject:
             "payment_method",
             f"This Checkout Session takes {', '.join(session.method_types)}, not {method.type}.",
         )
+    payment_methods.check_usable(context, method)
     intent = payments.pay_with(context, session, method)
     if intent.failure is not None:
         raise refusals.failed(context, intent)
