@@ -200,6 +200,7 @@ def test_a_disabled_endpoint_is_told_nothing_and_no_more_of_what_fell_due_meanwh
         {"enabled_events": ["*"]},
         {"url": "ftp://x.test/", "enabled_events": ["*"]},
         {"url": "http://x.test/", "enabled_events": ["everything"]},
+        {"url": "http://x.test/", "enabled_events": ["checkout.session.complete"]},
         {"url": "http://x.test/", "enabled_events": ["*"], "api_version": "2024-06-20"},
     ],
 )

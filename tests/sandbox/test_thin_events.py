@@ -183,6 +183,7 @@ def test_what_goes_out_has_stripes_fields(api: Caller, client: stripe.StripeClie
         ({"event_payload": "both"}, "event_payload"),
         ({"snapshot_api_version": "2026-10-28.endive"}, "snapshot_api_version"),
         ({"event_payload": "snapshot"}, "enabled_events[0]"),
+        ({"event_payload": "snapshot", "enabled_events": ["charge.suceeded"]}, "enabled_events[0]"),
         ({"enabled_events": ["charge.succeeded"]}, "enabled_events[0]"),
         ({"enabled_events": []}, "enabled_events"),
         ({"webhook_endpoint": {"url": "thin.test"}}, "webhook_endpoint[url]"),

@@ -18,6 +18,12 @@ MIN_LIFE_S = 30 * 60
 MAX_LIFE_S = 24 * 3600
 #: A request takes a moment to arrive: a clock that runs a little differently is forgiven.
 LIFE_SLACK_S = 60
+#: `auto` and the empty text leave it to the browser.
+LOCALES = (
+    "auto", "bg", "cs", "da", "de", "el", "en", "en-GB", "es", "es-419", "et", "fi", "fil", "fr", "fr-CA", "hi-IN",
+    "hr", "hu", "id", "it", "ja", "ko", "lt", "lv", "ms", "mt", "nb", "nl", "pl", "pt", "pt-BR", "ro", "ru", "sk", "sl",
+    "sv", "th", "tr", "vi", "zh", "zh-HK", "zh-TW",
+)  # fmt: skip
 
 _IMPLEMENTED = (
     "adaptive_pricing", "allow_promotion_codes", "allowed_payment_method_types", "automatic_tax",
@@ -176,7 +182,7 @@ def _with_appearance(session: Session, params: Params) -> Session:
         billing_address_collection=params.text("billing_address_collection"),
         display_name=branding.text("display_name", limit=100) if branding else None,
         integration_identifier=params.text("integration_identifier"),
-        locale=params.text("locale", limit=10),
+        locale=params.choice("locale", LOCALES, unsettable=True) or None,
         origin_context=params.choice("origin_context", ("mobile_app", "web")),
         submit_type=params.choice("submit_type", ("auto", "book", "donate", "pay", "subscribe")),
     )

@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from attrs import evolve
 
 from . import buyers, discounts, pricing, rates
+from .countries import NAMES
 from .errors import invalid, missing, not_implemented
 from .params import Params
+from .payment_methods import KNOWN_TYPES
 from .records.checkout import Session, ShippingOption
 from .records.invoices import InvoiceWish
 from .records.pricing import ShippingRate
@@ -23,6 +25,8 @@ OFFERED: Mapping[str, tuple[str, ...]] = {"eur": ("card", "sepa_debit"), "usd": 
 UNSUPPORTED_COUNTRIES = frozenset(
     {"AS", "CX", "CC", "CU", "HM", "IR", "KP", "MH", "FM", "NF", "MP", "PW", "SD", "SY", "UM", "VI"}
 )
+#: `ZZ` is Stripe's word for a region that is not known.
+COUNTRIES = sorted({*NAMES, "ZZ"} - UNSUPPORTED_COUNTRIES)
 
 
 def read(context: Context, session: Session, params: Params) -> tuple[Session, list[ShippingRate]]:
@@ -148,14 +152,9 @@ def _countries(params: Params) -> tuple[str, ...] | None:
     if collection is None:
         return None
     collection.only("allowed_countries")
-    countries = collection.texts("allowed_countries")
+    countries = collection.choices("allowed_countries", COUNTRIES)
     if not countries:
         raise missing(collection.name("allowed_countries"))
-    for position, country in enumerate(countries):
-        known = len(country) == 2 and country.isascii() and country.isalpha() and country.isupper()
-        if not known or country in UNSUPPORTED_COUNTRIES:
-            label = f"{collection.name('allowed_countries')}[{position}]"
-            raise invalid(label, f"Invalid {label}: not a two-letter country code that things can be sent to.")
     return tuple(dict.fromkeys(countries))
 
 
@@ -175,7 +174,8 @@ def _custom_text(params: Params) -> dict[str, str]:
 
 def _method_types(context: Context, currency: str, params: Params) -> tuple[str, ...]:
     """The ways to pay: what the sandbox offers in this currency, filtered; or a list as before endive."""
-    listed, excluded = params.texts("payment_method_types"), params.texts("excluded_payment_method_types") or []
+    listed = params.choices("payment_method_types", KNOWN_TYPES)
+    excluded = params.choices("excluded_payment_method_types", KNOWN_TYPES) or []
     if listed is not None and not context.lenient:
         raise invalid(
             "payment_method_types",
@@ -183,7 +183,7 @@ def _method_types(context: Context, currency: str, params: Params) -> tuple[str,
             "`allowed_payment_method_types`, `excluded_payment_method_types` or the Dashboard.",
             "payment_method_types_no_longer_supported",
         )
-    allowed = listed if listed is not None else params.texts("allowed_payment_method_types")
+    allowed = listed if listed is not None else params.choices("allowed_payment_method_types", KNOWN_TYPES)
     offered = OFFERED.get(currency, ("card",))
     types = tuple(kind for kind in offered if (allowed is None or kind in allowed) and kind not in excluded)
     if not types:

@@ -8,6 +8,7 @@ from attrs import evolve
 
 from .endpoints import check_room, enabled_events, of_kind
 from .errors import JsonObject, invalid, missing, not_implemented
+from .event_types import EVENT_TYPES
 from .params import Params
 from .records.events import Endpoint
 from .state import API_VERSION, Context
@@ -120,7 +121,7 @@ def _enabled(params: Params, *, thin: bool, required: bool) -> tuple[str, ...]:
     form = "thin events are named like v1.charge.succeeded" if thin else "snapshot events like charge.succeeded"
 
     def problem(name: str) -> str | None:
-        is_thin_name = name.startswith(("v1.", "v2."))
-        return None if is_thin_name == thin and "." in name else f"{form}."
+        known = name.startswith(("v1.", "v2.")) if thin else name in EVENT_TYPES
+        return None if known else f"{form}."
 
     return enabled_events(params, problem, required=required)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from attrs import evolve
 
 from .errors import JsonObject, StripeRefusal, invalid, missing, no_such, not_implemented
+from .event_types import EVENT_TYPES
 from .params import Params
 from .records.events import Endpoint
 from .state import API_VERSION, Context
@@ -92,4 +93,4 @@ def enabled_events(params: Params, problem: Callable[[str], str | None], *, requ
 
 
 def _no_type(name: str) -> str | None:
-    return None if "." in name else name[:60]
+    return None if name in EVENT_TYPES else f"{name[:60]} is no type of event."

@@ -143,14 +143,19 @@ class Params:
             raise invalid(self.name(name), f"Invalid boolean: {(value or '')[:40]}")
         return None if value is None else value == "true"
 
-    def choice(self, name: str, allowed: Iterable[str]) -> str | None:
-        """One of a few words, or None where absent."""
-        value = self.text(name)
-        words = list(allowed)
-        if value is not None and value not in words:
-            listing = words[0] if len(words) == 1 else f"{', '.join(words[:-1])}, or {words[-1]}"
-            raise invalid(self.name(name), f"Invalid {self.name(name)}: must be one of {listing}")
+    def choice(self, name: str, allowed: Iterable[str], *, unsettable: bool = False) -> str | None:
+        """One of a few words, or None where absent; `""` only where `unsettable`."""
+        value = self.text(name, unsettable=unsettable)
+        if value:
+            _check_word(value, list(allowed), self.name(name))
         return value
+
+    def choices(self, name: str, allowed: Iterable[str]) -> list[str] | None:
+        """A list of words, each of a few, or None where absent."""
+        values, words = self.texts(name), list(allowed)
+        for position, value in enumerate(values or ()):
+            _check_word(value, words, f"{self.name(name)}[{position}]")
+        return values
 
     def currency(self, name: str) -> str | None:
         """A currency Stripe charges in, in lower case, or None where absent."""
@@ -267,6 +272,12 @@ def absolute_url(value: str, label: str) -> str:
     if not usable:
         raise invalid(label, "Not a valid URL", "url_invalid")
     return value
+
+
+def _check_word(value: str, words: list[str], label: str) -> None:
+    if value not in words:
+        listing = words[0] if len(words) == 1 else f"{', '.join(words[:-1])}, or {words[-1]}"
+        raise invalid(label, f"Invalid {label}: must be one of {listing}")
 
 
 def _apply_metadata(result: dict[str, str], key: str, leaf: Tree | str, label: str) -> None:

@@ -22,6 +22,7 @@ OTHER_TYPES = (
     "paypal", "paypay", "payto", "pix", "promptpay", "revolut_pay", "samsung_pay", "satispay", "scalapay",
     "sequra", "sofort", "sunbit", "swish", "twint", "upi", "us_bank_account", "wechat_pay", "zip",
 )  # fmt: skip
+KNOWN_TYPES = ("card", "sepa_debit", *OTHER_TYPES)
 REDISPLAY = ("always", "limited", "unspecified")
 _NUMBERS = (
     "Sending credit card numbers directly to the Stripe API is generally unsafe. To continue processing use Stripe.js, "
