@@ -35,6 +35,17 @@ def test_a_customer_is_made_changed_listed_and_deleted(api: Caller, sandbox: San
     assert updated["data"]["previous_attributes"]["name"] == "Jenny"
 
 
+def test_an_address_that_is_none_is_refused(api: Caller) -> None:
+    """On making a customer and on changing one, in Stripe's words; the empty text takes the address away."""
+    path = f"{CUSTOMERS}/{api.ok('POST', CUSTOMERS, {'email': 'jenny@example.com'})['id']}"
+    for where in (CUSTOMERS, path):
+        refused = api.refusal("POST", where, {"email": "notanemail"})
+        assert (refused["code"], refused["param"]) == ("email_invalid", "email")
+        assert refused["message"] == "Invalid email address: notanemail"
+    assert api.ok("POST", path, {"name": "Jenny"})["email"] == "jenny@example.com"
+    assert api.ok("POST", path, {"email": ""})["email"] is None
+
+
 def test_a_method_is_attached_listed_made_the_default_and_detached(api: Caller, sandbox: Sandbox) -> None:
     """Detaching takes it from the customer's default, too."""
     customer = api.ok("POST", CUSTOMERS, {"name": "Jenny"})["id"]

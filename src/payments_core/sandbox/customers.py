@@ -78,9 +78,10 @@ def delete(context: Context, customer: Customer) -> JsonObject:
 def _with_fields(
     context: Context, customer: Customer, params: Params, attaching: PaymentMethod | None = None
 ) -> Customer:
+    email = params.email("email", unsettable=True)
     return evolve(
         customer,
-        email=_text(params, "email", customer.email, limit=512),
+        email=customer.email if email is None else email or None,
         name=_text(params, "name", customer.name),
         description=_text(params, "description", customer.description),
         phone=_text(params, "phone", customer.phone),
@@ -102,8 +103,8 @@ def _with_fields(
     )
 
 
-def _text(params: Params, name: str, current: str | None, limit: int = 5000) -> str | None:
-    given = params.text(name, limit=limit, unsettable=True)
+def _text(params: Params, name: str, current: str | None) -> str | None:
+    given = params.text(name, unsettable=True)
     return current if given is None else given or None
 
 

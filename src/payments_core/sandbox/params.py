@@ -173,11 +173,11 @@ class Params:
             )
         return value.lower()
 
-    def email(self, name: str) -> str | None:
-        """An address that looks like one, or None where absent."""
-        value = self.text(name, limit=512)
-        if value is not None and not EMAIL.fullmatch(value):
-            raise invalid(self.name(name), "Invalid email address.", "email_invalid")
+    def email(self, name: str, *, unsettable: bool = False) -> str | None:
+        """An address that looks like one, or None where absent; `""` only where `unsettable`."""
+        value = self.text(name, limit=512, unsettable=unsettable)
+        if value and not EMAIL.fullmatch(value):
+            raise invalid(self.name(name), f"Invalid email address: {value}", "email_invalid")
         return value
 
     def url(self, name: str, *, unsettable: bool = False) -> str | None:
