@@ -270,6 +270,22 @@ def test_what_was_paid_keeps_its_amount_but_not_its_words(api: Caller) -> None:
     assert api.ok("POST", path, {"metadata": {"a": "1"}, "description": "later"})["description"] == "later"
 
 
+def test_a_card_takes_the_suffix_of_a_statement_only(api: Caller) -> None:
+    """A whole descriptor is for other ways to pay: refused when a card is to be confirmed, or captured, with it."""
+    whole, suffix = {"statement_descriptor": "MY SHOP"}, {"statement_descriptor_suffix": "ORDER 7"}
+    waiting = api.ok("POST", INTENTS, wish(payment_method="pm_card_visa", **whole))["id"]
+    held = paid(api, capture_method="manual", **suffix)["id"]
+    for path, params in (
+        (INTENTS, wish(payment_method="pm_card_visa", confirm=True, return_url=BACK, **whole)),
+        (f"{INTENTS}/{waiting}/confirm", {"return_url": BACK}),
+        (f"{INTENTS}/{held}/capture", whole),
+    ):
+        refused = api.refusal("POST", path, params)
+        assert (refused["status"], refused["param"]) == (400, "statement_descriptor")
+        assert "statement_descriptor_suffix" in refused["message"]
+    assert api.ok("POST", f"{INTENTS}/{held}/capture")["statement_descriptor_suffix"] == "ORDER 7"
+
+
 def test_a_sessions_intent_is_checkouts_own(api: Caller, sandbox: Sandbox) -> None:
     """It can be neither confirmed nor canceled, nor its amount changed, by API."""
     session_id = api.ok("POST", "/v1/checkout/sessions", cart())["id"]

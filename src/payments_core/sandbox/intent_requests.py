@@ -120,7 +120,10 @@ def capture(context: Context, intent: PaymentIntent, params: Params) -> PaymentI
             f"The amount to capture ({amount}) is greater than the capturable amount ({intent.amount_minor}).",
             "amount_too_large",
         )
-    return intents.capture(context, _with_data(intent, params), amount)
+    described = _with_data(intent, params)
+    if "statement_descriptor" in params:
+        _check_descriptor(described, context.state.methods.need(intent.payment_method or ""))
+    return intents.capture(context, described, amount)
 
 
 def cancel(context: Context, intent: PaymentIntent, params: Params) -> PaymentIntent:
@@ -149,6 +152,7 @@ def _carry_out(
     context.state.methods.put(method)
     if not confirm:
         return context.state.intents.put(_with_method(context, intent, method))
+    _check_descriptor(intent, method)
     absent = params.boolean("error_on_requires_action") or params.text("off_session") in (
         "true",
         "one_off",
@@ -158,6 +162,16 @@ def _carry_out(
     if intent.failure is not None:
         raise refusals.failed(context, intent)
     return intent
+
+
+def _check_descriptor(intent: PaymentIntent, method: PaymentMethod) -> None:
+    if method.card is not None and intent.intent_data.statement_descriptor is not None:
+        raise invalid(
+            "statement_descriptor",
+            "The statement_descriptor parameter is not supported for the payment_method_type `card`. To continue "
+            "supporting payment_method_type `card`, please pass in `statement_descriptor_suffix` or remove the "
+            "`statement_descriptor` parameter altogether.",
+        )
 
 
 def _with_method(context: Context, intent: PaymentIntent, method: PaymentMethod) -> PaymentIntent:
