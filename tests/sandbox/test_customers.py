@@ -35,6 +35,16 @@ def test_a_customer_is_made_changed_listed_and_deleted(api: Caller, sandbox: San
     assert updated["data"]["previous_attributes"]["name"] == "Jenny"
 
 
+@pytest.mark.parametrize("name", ["business_name", "individual_name"])
+def test_a_name_that_is_shown_only_when_set_can_be_unset(api: Caller, sandbox: Sandbox, name: str) -> None:
+    """Each change tells what was before, null where there was none."""
+    path = f"{CUSTOMERS}/{api.ok('POST', CUSTOMERS)['id']}"
+    assert api.ok("POST", path, {name: "Fry"})[name] == "Fry"
+    assert name not in api.ok("POST", path, {name: ""})
+    told = [event["data"]["previous_attributes"] for event in sandbox.events("customer.updated")]
+    assert told == [{name: None}, {name: "Fry"}]
+
+
 def test_an_address_that_is_none_is_refused(api: Caller) -> None:
     """On making a customer and on changing one, in Stripe's words; the empty text takes the address away."""
     path = f"{CUSTOMERS}/{api.ok('POST', CUSTOMERS, {'email': 'jenny@example.com'})['id']}"

@@ -162,8 +162,8 @@ def read_images(params: Params) -> tuple[str, ...] | None:
 
 
 def difference(before: JsonObject, after: JsonObject) -> JsonObject:
-    """`previous_attributes`: what the changed fields were."""
-    return {key: value for key, value in before.items() if value != after[key]}
+    """`previous_attributes`: what the changed fields were, null for one that was not shown."""
+    return {key: before.get(key) for key in before | after if before.get(key) != after.get(key)}
 
 
 def _amount(params: Params, currency: str) -> Decimal:
