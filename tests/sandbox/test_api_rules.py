@@ -199,6 +199,20 @@ def test_paging_forward_and_back_shows_each_object_once(count: int, limit: int) 
     assert forward == back == made
 
 
+def test_whoever_changes_what_a_page_showed_pages_on(api: Caller) -> None:
+    """The cursor may have left the list by the time the next page is asked for: each one is expired once."""
+    made = [api.ok("POST", SESSIONS, cart())["id"] for _ in range(5)]
+    expired: list[str] = []
+    cursor: dict[str, str] = {}
+    while page := api.ok("GET", SESSIONS, {"status": "open", "limit": 2, **cursor})["data"]:
+        expired += [api.ok("POST", f"{SESSIONS}/{found['id']}/expire")["id"] for found in page]
+        cursor = {"starting_after": expired[-1]}
+    assert expired == made[::-1]
+    back = api.ok("GET", SESSIONS, {"status": "expired", "limit": 2, "ending_before": made[0]})
+    assert [found["id"] for found in back["data"]] == [made[2], made[1]]
+    assert api.ok("GET", SESSIONS, {"status": "open", "ending_before": made[0]})["data"] == []
+
+
 @pytest.mark.parametrize(
     ("params", "param"),
     [

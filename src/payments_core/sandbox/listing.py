@@ -10,6 +10,7 @@ from .errors import JsonObject, invalid, no_such
 from .params import Params
 from .shapes.account import listing
 from .shapes.event_destinations import page as v2_listing
+from .state import Collection
 
 PAGING = ("limit", "starting_after", "ending_before")
 
@@ -34,8 +35,19 @@ class _OfPayment(Protocol):
 T = TypeVar("T", bound=_Identified)
 
 
-def page(records: Sequence[T], params: Params, url: str, render: Callable[[T], JsonObject]) -> JsonObject:
-    """One page of `records`, which come in the list's order. `url` is the list's own path."""
+def page(
+    records: Sequence[T],
+    params: Params,
+    url: str,
+    render: Callable[[T], JsonObject],
+    *,
+    among: Collection[T] | None = None,
+) -> JsonObject:
+    """One page of `records`, which come in the list's order. `url` is the list's own path.
+
+    `among` is the collection they were chosen from: a cursor may be any of it, as one that was in the list when the
+    page before was shown, and is not any more.
+    """
     limit = params.integer("limit", minimum=1, maximum=100) or 10
     after, before = params.text("starting_after"), params.text("ending_before")
     if after is not None and before is not None:
@@ -44,23 +56,24 @@ def page(records: Sequence[T], params: Params, url: str, render: Callable[[T], J
             "You can only use one of the pagination parameters: starting_after or ending_before.",
         )
     if before is not None:
-        ahead = records[: _position(records, before, "ending_before")]
+        ahead = _around(records, among, before, "ending_before")[0]
         window = ahead[-limit:]
         has_more = len(ahead) > limit
     else:
-        start = 0 if after is None else _position(records, after, "starting_after") + 1
-        window = records[start : start + limit]
-        has_more = len(records) > start + limit
+        rest = records if after is None else _around(records, among, after, "starting_after")[1]
+        window = rest[:limit]
+        has_more = len(rest) > limit
     return listing([render(record) for record in window], url, has_more=has_more)
 
 
-def v2_page(records: Sequence[T], params: Params, path: str, render: Callable[[T], JsonObject]) -> JsonObject:
+def v2_page(
+    records: Sequence[T], params: Params, path: str, render: Callable[[T], JsonObject], *, among: Collection[T]
+) -> JsonObject:
     """One page of a v2 list: `limit` 1 to 100, 20 unless said, and the address of the next page."""
     limit = params.integer("limit", minimum=1, maximum=100) or 20
     after = params.text("page")
-    start = 0 if after is None else _position(records, after, "page") + 1
-    window = records[start : start + limit]
-    more = len(records) > start + limit
+    rest = records if after is None else _around(records, among, after, "page")[1]
+    window, more = rest[:limit], len(rest) > limit
     return v2_listing([render(record) for record in window], f"{path}?{_next(params, window[-1].id)}" if more else None)
 
 
@@ -101,8 +114,15 @@ def of_payment(params: Params) -> Callable[[_OfPayment], bool]:
     )
 
 
-def _position(records: Sequence[T], cursor: str, param: str) -> int:
-    for position, record in enumerate(records):
-        if record.id == cursor:
-            return position
-    raise no_such("object", cursor, param, status=400)
+def _around(
+    records: Sequence[T], among: Collection[T] | None, cursor: str, param: str
+) -> tuple[Sequence[T], Sequence[T]]:
+    """The records before and after the cursor, in their order."""
+    order = [record.id for record in (records if among is None else among.newest())]
+    if cursor not in order:
+        raise no_such("object", cursor, param, status=400)
+    ahead = set(order[: order.index(cursor)])
+    return (
+        [record for record in records if record.id in ahead],
+        [record for record in records if record.id not in ahead and record.id != cursor],
+    )

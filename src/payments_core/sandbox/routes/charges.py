@@ -39,7 +39,9 @@ def index(context: Context, params: Params, _: str) -> JsonObject:
         and (intent is None or charge.payment_intent == intent)
         and (customer is None or charge.customer == customer)
     ]
-    return page(found, params, "/v1/charges", lambda charge: render.charge(context, charge))
+    return page(
+        found, params, "/v1/charges", lambda charge: render.charge(context, charge), among=context.state.charges
+    )
 
 
 ROUTES: Routes = {

@@ -39,7 +39,9 @@ def index(context: Context, params: Params, _: str) -> JsonObject:
     params.only(*PAGING, "created")
     inside = created_filter(params)
     found = [coupon for coupon in context.state.coupons.newest() if inside(coupon)]
-    return page(found, params, "/v1/coupons", lambda coupon: shapes.coupon(coupon, context.now))
+    return page(
+        found, params, "/v1/coupons", lambda coupon: shapes.coupon(coupon, context.now), among=context.state.coupons
+    )
 
 
 ROUTES: Routes = {

@@ -43,7 +43,7 @@ def index(context: Context, params: Params, _: str) -> JsonObject:
         for customer in context.state.customers.newest()
         if not customer.deleted and inside(customer) and (email is None or customer.email == email)
     ]
-    return page(found, params, "/v1/customers", shape)
+    return page(found, params, "/v1/customers", shape, among=context.state.customers)
 
 
 def list_methods(context: Context, params: Params, customer_id: str) -> JsonObject:
@@ -58,7 +58,13 @@ def list_methods(context: Context, params: Params, customer_id: str) -> JsonObje
         and (kind is None or method.type == kind)
         and (redisplay is None or method.allow_redisplay == redisplay)
     ]
-    return page(found, params, f"/v1/customers/{customer.id}/payment_methods", render.payment_method)
+    return page(
+        found,
+        params,
+        f"/v1/customers/{customer.id}/payment_methods",
+        render.payment_method,
+        among=context.state.methods,
+    )
 
 
 ROUTES: Routes = {

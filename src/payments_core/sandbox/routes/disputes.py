@@ -33,7 +33,9 @@ def index(context: Context, params: Params, _: str) -> JsonObject:
     params.only(*PAGING, "charge", "created", "payment_intent")
     inside, concerns = created_filter(params), of_payment(params)
     found = [dispute for dispute in context.state.disputes.newest() if inside(dispute) and concerns(dispute)]
-    return page(found, params, "/v1/disputes", lambda dispute: render.dispute(context, dispute))
+    return page(
+        found, params, "/v1/disputes", lambda dispute: render.dispute(context, dispute), among=context.state.disputes
+    )
 
 
 def retrieve_warning(context: Context, params: Params, warning_id: str) -> JsonObject:
@@ -48,7 +50,9 @@ def list_warnings(context: Context, params: Params, _: str) -> JsonObject:
     inside, concerns = created_filter(params), of_payment(params)
     found = [warning for warning in context.state.warnings.newest() if inside(warning) and concerns(warning)]
     url = "/v1/radar/early_fraud_warnings"
-    return page(found, params, url, lambda warning: render.fraud_warning(context, warning))
+    return page(
+        found, params, url, lambda warning: render.fraud_warning(context, warning), among=context.state.warnings
+    )
 
 
 ROUTES: Routes = {

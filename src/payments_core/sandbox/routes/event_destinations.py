@@ -57,7 +57,9 @@ def index(context: Context, params: Params, _: str) -> JsonObject:
     params.only("include", "limit", "page")
     shown = destinations.included(params, URL)
     found = [one for one in context.state.endpoints.newest() if one.kind == "destination"]
-    return v2_page(found, params, PATH, lambda one: event_destination(one, shows_url=bool(shown)))
+    return v2_page(
+        found, params, PATH, lambda one: event_destination(one, shows_url=bool(shown)), among=context.state.endpoints
+    )
 
 
 ROUTES: Routes = {

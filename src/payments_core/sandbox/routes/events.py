@@ -34,7 +34,7 @@ def index(context: Context, params: Params, _: str) -> JsonObject:
         and kinds(event.type)
         and (delivered is None or deliveries.all_delivered(context.state, event.id) == delivered)
     ]
-    return page(found, params, "/v1/events", lambda event: render.event(context, event))
+    return page(found, params, "/v1/events", lambda event: render.event(context, event), among=context.state.events)
 
 
 def resend(context: Context, params: Params, event_id: str) -> JsonObject:

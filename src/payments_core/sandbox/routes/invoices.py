@@ -73,7 +73,9 @@ def index(context: Context, params: Params, _: str) -> JsonObject:
         and (method is None or invoice.collection_method == method)
         and (customer is None or invoice.customer == customer)
     ]
-    return page(found, params, "/v1/invoices", lambda invoice: render.invoice(context, invoice))
+    return page(
+        found, params, "/v1/invoices", lambda invoice: render.invoice(context, invoice), among=context.state.invoices
+    )
 
 
 def list_lines(context: Context, params: Params, invoice_id: str) -> JsonObject:
@@ -119,7 +121,7 @@ def list_items(context: Context, params: Params, _: str) -> JsonObject:
         and (invoice is None or item.invoice == invoice)
         and (pending is None or (item.invoice is None) == pending)
     ]
-    return page(found, params, "/v1/invoiceitems", render.invoice_item)
+    return page(found, params, "/v1/invoiceitems", render.invoice_item, among=context.state.invoice_items)
 
 
 def retrieve_payment(context: Context, params: Params, payment_id: str) -> JsonObject:
@@ -133,7 +135,7 @@ def list_payments(context: Context, params: Params, _: str) -> JsonObject:
     params.only(*PAGING, "created", "invoice", "payment", "status")
     matches, inside = _payment_filter(params), created_filter(params)
     found = [payment for payment in context.state.invoice_payments.newest() if inside(payment) and matches(payment)]
-    return page(found, params, "/v1/invoice_payments", render.invoice_payment)
+    return page(found, params, "/v1/invoice_payments", render.invoice_payment, among=context.state.invoice_payments)
 
 
 def _payment_filter(params: Params) -> Callable[[InvoicePayment], bool]:

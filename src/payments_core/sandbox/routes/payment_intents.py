@@ -41,7 +41,13 @@ def index(context: Context, params: Params, _: str) -> JsonObject:
         for intent in context.state.intents.newest()
         if inside(intent) and (customer is None or intent.customer == customer)
     ]
-    return page(found, params, "/v1/payment_intents", lambda intent: render.payment_intent(context, intent))
+    return page(
+        found,
+        params,
+        "/v1/payment_intents",
+        lambda intent: render.payment_intent(context, intent),
+        among=context.state.intents,
+    )
 
 
 ROUTES: Routes = {

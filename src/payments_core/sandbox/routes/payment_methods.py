@@ -54,7 +54,7 @@ def index(context: Context, params: Params, _: str) -> JsonObject:
         and (kind is None or method.type == kind)
         and (redisplay is None or method.allow_redisplay == redisplay)
     ]
-    return page(found, params, "/v1/payment_methods", render.payment_method)
+    return page(found, params, "/v1/payment_methods", render.payment_method, among=context.state.methods)
 
 
 ROUTES: Routes = {

@@ -51,7 +51,7 @@ def index(context: Context, params: Params, _: str) -> JsonObject:
         )
 
     found = [price for price in context.state.prices.newest() if inside(price) and matches(price)]
-    return page(found, params, "/v1/prices", catalogue_shapes.price)
+    return page(found, params, "/v1/prices", catalogue_shapes.price, among=context.state.prices)
 
 
 def search(context: Context, params: Params, _: str) -> JsonObject:

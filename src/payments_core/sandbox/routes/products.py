@@ -51,7 +51,7 @@ def index(context: Context, params: Params, _: str) -> JsonObject:
         and (ids is None or product.id in ids)
         and (url is None or product.url == url)
     ]
-    return page(found, params, "/v1/products", catalogue_shapes.product)
+    return page(found, params, "/v1/products", catalogue_shapes.product, among=context.state.products)
 
 
 def search(context: Context, params: Params, _: str) -> JsonObject:

@@ -40,7 +40,7 @@ def index(context: Context, params: Params, _: str) -> JsonObject:
         and (code is None or record.code.lower() == code.lower())
         and (coupon is None or record.coupon == coupon)
     ]
-    return page(found, params, "/v1/promotion_codes", shape)
+    return page(found, params, "/v1/promotion_codes", shape, among=context.state.codes)
 
 
 ROUTES: Routes = {

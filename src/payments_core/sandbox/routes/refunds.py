@@ -37,7 +37,7 @@ def index(context: Context, params: Params, _: str) -> JsonObject:
     params.only(*PAGING, "charge", "created", "payment_intent")
     inside, concerns = created_filter(params), of_payment(params)
     found = [refund for refund in context.state.refunds.newest() if inside(refund) and concerns(refund)]
-    return page(found, params, "/v1/refunds", render.refund)
+    return page(found, params, "/v1/refunds", render.refund, among=context.state.refunds)
 
 
 ROUTES: Routes = {

@@ -46,7 +46,13 @@ def index(context: Context, params: Params, _: str) -> JsonObject:
     matches = _session_filter(params)
     inside = created_filter(params)
     found = [s for s in context.state.sessions.newest() if inside(s) and matches(s)]
-    return page(found, params, "/v1/checkout/sessions", lambda session: render.session(context, session))
+    return page(
+        found,
+        params,
+        "/v1/checkout/sessions",
+        lambda session: render.session(context, session),
+        among=context.state.sessions,
+    )
 
 
 def _session_filter(params: Params) -> Callable[[Session], bool]:

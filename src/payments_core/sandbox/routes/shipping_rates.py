@@ -40,7 +40,7 @@ def index(context: Context, params: Params, _: str) -> JsonObject:
         and (active is None or rate.active == active)
         and (currency is None or rate.currency == currency)
     ]
-    return page(found, params, "/v1/shipping_rates", shape)
+    return page(found, params, "/v1/shipping_rates", shape, among=context.state.shipping_rates)
 
 
 ROUTES: Routes = {

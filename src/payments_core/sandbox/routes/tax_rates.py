@@ -39,7 +39,7 @@ def index(context: Context, params: Params, _: str) -> JsonObject:
         and (active is None or rate.active == active)
         and (inclusive is None or rate.inclusive == inclusive)
     ]
-    return page(found, params, "/v1/tax_rates", shape)
+    return page(found, params, "/v1/tax_rates", shape, among=context.state.tax_rates)
 
 
 ROUTES: Routes = {

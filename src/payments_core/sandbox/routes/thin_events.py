@@ -40,7 +40,7 @@ def index(context: Context, params: Params, _: str) -> JsonObject:
         and (types is None or f"v1.{event.type}" in types)
         and (about is None or event.object["id"] == about)
     ]
-    return v2_page(found, params, PATH, thin.full)
+    return v2_page(found, params, PATH, thin.full, among=context.state.events)
 
 
 def _created(params: Params) -> Callable[[int], bool]:

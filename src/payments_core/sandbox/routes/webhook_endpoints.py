@@ -38,7 +38,7 @@ def index(context: Context, params: Params, _: str) -> JsonObject:
     """`GET /v1/webhook_endpoints`, those of the command line included."""
     params.only(*PAGING)
     found = [endpoint for endpoint in context.state.endpoints.newest() if endpoint.kind == "webhook"]
-    return page(found, params, "/v1/webhook_endpoints", account_shapes.webhook_endpoint)
+    return page(found, params, "/v1/webhook_endpoints", account_shapes.webhook_endpoint, among=context.state.endpoints)
 
 
 ROUTES: Routes = {
