@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import text
-from stripe import StripeClient
+from stripe import HTTPClient, StripeClient
 
 from payments_core import (
     AsyncPayments,
@@ -159,6 +159,44 @@ def test_deliveries_go_wrong_on_request_and_arrive_as_time_passes(
     assert len(orders) == 1
     assert all(delivery.delivered for delivery in payments_sandbox.sandbox.deliveries())
     assert len(payments_sandbox.sandbox.deliveries()) == 2 * len(payments_sandbox.events())
+
+
+def opened_by_stripes_client(http_client: HTTPClient) -> str:
+    """The id of a session that the library has not opened."""
+    client = StripeClient("sk_test_x", http_client=http_client)
+    data = {"currency": "usd", "unit_amount": 1000, "product_data": {"name": "Tee"}}
+    session = client.v1.checkout.sessions.create(
+        {"mode": "payment", "success_url": "https://shop.test/", "line_items": [{"quantity": 1, "price_data": data}]}
+    )
+    return session.id
+
+
+def test_a_session_of_stripes_own_client_has_its_effect_once(
+    payments: Payments, payments_sandbox: OfflineStripe
+) -> None:
+    """What the library did not open is told to it all the same, and once in effect."""
+    orders: list[PaymentSuccessful] = []
+    payments.on(PaymentSuccessful)(orders.append)
+    session = opened_by_stripes_client(payments_sandbox.http_client)
+
+    payments_sandbox.pay(session)
+
+    payments_sandbox.assert_effect_once(lambda: orders, session)
+
+
+async def test_so_has_one_on_an_event_loop(
+    async_payments: AsyncPayments, async_payments_sandbox: AsyncOfflineStripe
+) -> None:
+    """The same for `AsyncPayments`."""
+    orders: list[PaymentSuccessful] = []
+
+    @async_payments.on(PaymentSuccessful)
+    async def fulfil(event: PaymentSuccessful) -> None:
+        orders.append(event)
+
+    session = opened_by_stripes_client(async_payments_sandbox.offline.http_client)
+    await async_payments_sandbox.pay(session)
+    await async_payments_sandbox.assert_effect_once(lambda: orders, session)
 
 
 def test_another_endpoint_of_the_test_does_not_disturb_the_library(

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
-from payments_core.errors import InvalidSignature
+from payments_core.errors import InvalidSignature, SessionNotFound
 
 if TYPE_CHECKING:
     from payments_core import AsyncPayments, Payments
@@ -39,7 +40,10 @@ class Receiver(Protocol):
         ...
 
     async def look_again(self, session_id: str) -> None:
-        """Let whoever may bring the news of a payment besides webhooks bring it: success page and reconciler."""
+        """Let whoever may bring the news of a payment besides webhooks bring it: success page and reconciler.
+
+        A session that was not opened through the library has no success page.
+        """
         ...
 
 
@@ -68,7 +72,8 @@ class BlockingReceiver:
 
     async def look_again(self, session_id: str) -> None:
         """See Receiver."""
-        self._payments.session_status(session_id)
+        with suppress(SessionNotFound):
+            self._payments.session_status(session_id)
         self._payments.reconcile()
 
 
@@ -97,7 +102,8 @@ class LoopReceiver:
 
     async def look_again(self, session_id: str) -> None:
         """See Receiver."""
-        await self._payments.session_status(session_id)
+        with suppress(SessionNotFound):
+            await self._payments.session_status(session_id)
         await self._payments.reconcile()
 
 
