@@ -157,7 +157,7 @@ def test_a_refused_update_does_not_take_another_prices_key(api: Caller) -> None:
 
 
 def test_currency_options_are_shown_on_request_and_used_by_a_session(api: Caller) -> None:
-    """One price, two currencies; the session says which."""
+    """One price, two currencies; the session says which, until the other is unset."""
     made = price(
         api, product=product(api)["id"], currency_options={"eur": {"unit_amount": 2799}}, expand=["currency_options"]
     )
@@ -171,6 +171,8 @@ def test_currency_options_are_shown_on_request_and_used_by_a_session(api: Caller
     }
     assert "currency_options" not in api.ok("GET", f"/v1/prices/{made['id']}")
     assert (session["currency"], session["amount_total"]) == ("eur", 5598)
+    unset = api.ok("POST", f"/v1/prices/{made['id']}", {"currency_options": "", "expand": ["currency_options"]})
+    assert set(unset["currency_options"]) == {"usd"}
 
 
 def test_what_is_not_for_sale_is_not_sold(api: Caller) -> None:

@@ -45,6 +45,14 @@ def test_a_name_that_is_shown_only_when_set_can_be_unset(api: Caller, sandbox: S
     assert told == [{name: None}, {name: "Fry"}]
 
 
+def test_a_customers_tax_exemption_can_be_unset(api: Caller) -> None:
+    """The empty text makes it `none`, on making one as well."""
+    made = api.ok("POST", CUSTOMERS, {"tax_exempt": "exempt"})
+    assert api.ok("POST", f"{CUSTOMERS}/{made['id']}", {"name": "Jenny"})["tax_exempt"] == "exempt"
+    assert api.ok("POST", f"{CUSTOMERS}/{made['id']}", {"tax_exempt": ""})["tax_exempt"] == "none"
+    assert api.ok("POST", CUSTOMERS, {"tax_exempt": ""})["tax_exempt"] == "none"
+
+
 def test_an_address_that_is_none_is_refused(api: Caller) -> None:
     """On making a customer and on changing one, in Stripe's words; the empty text takes the address away."""
     path = f"{CUSTOMERS}/{api.ok('POST', CUSTOMERS, {'email': 'jenny@example.com'})['id']}"

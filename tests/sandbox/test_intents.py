@@ -270,6 +270,18 @@ def test_what_was_paid_keeps_its_amount_but_not_its_words(api: Caller) -> None:
     assert api.ok("POST", path, {"metadata": {"a": "1"}, "description": "later"})["description"] == "later"
 
 
+@pytest.mark.parametrize("step", ["", "/confirm"])
+def test_what_was_said_of_an_intent_can_be_unset(api: Caller, step: str) -> None:
+    """On changing and on confirming it, by the empty text; a new one has nothing to unset."""
+    words = {"receipt_email": "jenny@example.com", "setup_future_usage": "off_session"}
+    intent = api.ok("POST", INTENTS, wish(payment_method="pm_card_visa", **words))
+    nothing = dict.fromkeys(words, "")
+    changed = api.ok("POST", f"{INTENTS}/{intent['id']}{step}", nothing | ({"return_url": BACK} if step else {}))
+    assert {name: intent[name] for name in words} == words
+    assert [changed[name] for name in words] == [None, None]
+    assert api.refusal("POST", INTENTS, wish(receipt_email=""))["code"] == "parameter_invalid_empty"
+
+
 def test_a_card_takes_the_suffix_of_a_statement_only(api: Caller) -> None:
     """A whole descriptor is for other ways to pay: refused when a card is to be confirmed, or captured, with it."""
     whole, suffix = {"statement_descriptor": "MY SHOP"}, {"statement_descriptor_suffix": "ORDER 7"}

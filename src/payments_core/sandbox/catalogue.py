@@ -120,7 +120,7 @@ def update_price(context: Context, price: Price, params: Params) -> Price:
         metadata=params.metadata(current=price.metadata),
         nickname=_unset(params.text("nickname", unsettable=True), price.nickname),
         tax_behavior=_changed_tax_behavior(price, params),
-        currency_options={**price.currency_options, **_currency_options(params)},
+        currency_options=_changed_currencies(price, params),
     )
     # Last, since it may take the key from another price: nothing may change before everything holds.
     changed = evolve(
@@ -192,6 +192,12 @@ def _currency_options(params: Params) -> Mapping[str, Decimal]:
         entry.choice("tax_behavior", TAX_BEHAVIORS)
         options[key.lower()] = _amount(entry, params.known_currency(key, entry.name("unit_amount")))
     return options
+
+
+def _changed_currencies(price: Price, params: Params) -> Mapping[str, Decimal]:
+    if params.unsets("currency_options"):
+        return {}
+    return {**price.currency_options, **_currency_options(params)}
 
 
 def _lookup_key(context: Context, params: Params, price: Price | None) -> str | None:

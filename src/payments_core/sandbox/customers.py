@@ -79,6 +79,7 @@ def _with_fields(
     context: Context, customer: Customer, params: Params, attaching: PaymentMethod | None = None
 ) -> Customer:
     email = params.email("email", unsettable=True)
+    exempt = params.choice("tax_exempt", ("exempt", "none", "reverse"), unsettable=True)
     return evolve(
         customer,
         email=customer.email if email is None else email or None,
@@ -94,7 +95,7 @@ def _with_fields(
         if "shipping" not in params
         else addresses.recipient(params.child("shipping", unsettable=True)),
         preferred_locales=_locales(params, customer),
-        tax_exempt=params.choice("tax_exempt", ("exempt", "none", "reverse")) or customer.tax_exempt,
+        tax_exempt=customer.tax_exempt if exempt is None else exempt or "none",
         balance_minor=_balance(params, customer),
         invoice_prefix=params.text("invoice_prefix", limit=12) or customer.invoice_prefix,
         next_invoice_sequence=params.integer("next_invoice_sequence", minimum=1) or customer.next_invoice_sequence,

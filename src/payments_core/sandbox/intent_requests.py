@@ -59,7 +59,7 @@ def create(context: Context, params: Params) -> PaymentIntent:
         automatic=_automatic(context, params),
         confirmation_method=params.choice("confirmation_method", ("automatic", "manual")) or "automatic",
     )
-    intent = _with_fields(context, intent, params)
+    intent = _with_fields(context, intent, params, unsettable=False)
     method = _method(context, intent, params)
     if wants_confirm and method is None:
         raise _no_method()
@@ -179,31 +179,33 @@ def _with_method(context: Context, intent: PaymentIntent, method: PaymentMethod)
     return evolve(intent, payment_method=method.id, failure=None, status="requires_confirmation")
 
 
-def _with_fields(context: Context, intent: PaymentIntent, params: Params) -> PaymentIntent:
+def _with_fields(context: Context, intent: PaymentIntent, params: Params, *, unsettable: bool = True) -> PaymentIntent:
+    """The intent with what a request says of it; a new one has nothing to unset."""
     customer = buyers.known(context, params) if "customer" in params else intent.customer
     allowed, excluded = params.texts("allowed_payment_method_types"), params.texts("excluded_payment_method_types")
     if (allowed is not None and "card" not in allowed) or "card" in (excluded or ()):
         name = "excluded_payment_method_types" if "card" in (excluded or ()) else "allowed_payment_method_types"
         raise not_implemented("payment intents by API without cards", name)
-    usage = params.choice("setup_future_usage", ("off_session", "on_session"))
+    usage = params.choice("setup_future_usage", ("off_session", "on_session"), unsettable=unsettable)
     return evolve(
-        _with_data(intent, params),
+        _with_data(intent, params, unsettable=unsettable),
         customer=customer,
         capture_method=params.choice("capture_method", intents.CAPTURE_METHODS) or intent.capture_method,
-        setup_future_usage=usage or intent.setup_future_usage,
+        setup_future_usage=intent.setup_future_usage if usage is None else usage or None,
         allowed_payment_method_types=intent.allowed_payment_method_types if allowed is None else tuple(allowed),
         excluded_payment_method_types=intent.excluded_payment_method_types if excluded is None else tuple(excluded),
     )
 
 
-def _with_data(intent: PaymentIntent, params: Params) -> PaymentIntent:
+def _with_data(intent: PaymentIntent, params: Params, *, unsettable: bool = True) -> PaymentIntent:
     data = intent.intent_data
+    receipt = params.email("receipt_email", unsettable=unsettable)
     shipping = params.child("shipping", unsettable=True)
     changed = evolve(
         data,
         metadata=params.metadata(current=data.metadata),
         description=_text(params, "description", data.description, 1000),
-        receipt_email=params.email("receipt_email") or data.receipt_email,
+        receipt_email=data.receipt_email if receipt is None else receipt or None,
         statement_descriptor=_text(params, "statement_descriptor", data.statement_descriptor, 22),
         statement_descriptor_suffix=_text(params, "statement_descriptor_suffix", data.statement_descriptor_suffix, 22),
         shipping=data.shipping if "shipping" not in params else addresses.shipping(shipping),

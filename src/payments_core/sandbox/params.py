@@ -216,6 +216,10 @@ class Params:
             found.append(Params(item, label))
         return found
 
+    def unsets(self, name: str) -> bool:
+        """Whether a parameter was given as the empty text."""
+        return self._tree.get(name) == ""
+
     def mapping(self, name: str) -> list[tuple[str, Params]]:
         """The entries of a nested object whose keys are free (`currency_options`)."""
         nested = self.child(name)
