@@ -14,6 +14,7 @@ from stripe._encode import _api_encode
 
 from payments_core.sandbox import Sandbox
 from payments_core.sandbox.api import ApiRequest
+from tests.sandbox import pinned
 from tests.sandbox.conftest import NOON, Caller, Clock, Mailbox, cart
 
 SESSIONS = "/v1/checkout/sessions"
@@ -254,6 +255,28 @@ def test_expansion_reaches_through_objects_and_lists(api: Caller, sandbox: Sandb
     assert api.refusal("GET", SESSIONS, five)["param"] == "expand"
     deep = {"expand": ["payment_intent.latest_charge.payment_intent.latest_charge.payment_intent"]}
     assert api.refusal("GET", f"{SESSIONS}/{session['id']}", deep)["param"] == "expand"
+
+
+@pytest.mark.parametrize("kind", ["payment_intent", "charge", "refund", "invoice", "customer", "dispute"])
+def test_every_reference_of_stripes_can_be_expanded(api: Caller, kind: str) -> None:
+    """Also one that is always null here, as `on_behalf_of`."""
+    paid = {"payment_intent": api.sandbox.pay(api.ok("POST", SESSIONS, cart())["id"])["payment_intent"]}
+    refund = api.ok("POST", "/v1/refunds", {**paid, "amount": 100})
+    customer = api.ok("POST", "/v1/customers")["id"]
+    api.ok("POST", "/v1/invoices", {"customer": customer, "currency": "usd"})
+    api.sandbox.dispute(refund["payment_intent"])
+    module, name = pinned.homes()[kind]
+    references = [field for field, kind_ in pinned.classes(module)[name].items() if "ExpandableField" in kind_]
+    for field in references:
+        assert api.ok("GET", f"/v1/{kind}s", {"expand": [f"data.{field}"]})["data"] != []
+
+
+@pytest.mark.parametrize("field", ["subscriptions", "sources", "tax", "tax_ids.data", "cash_balance"])
+def test_what_is_not_here_is_not_expanded_in_the_sandboxs_own_words(api: Caller, field: str) -> None:
+    """Nobody takes it for Stripe's refusal."""
+    customer = api.ok("POST", "/v1/customers")["id"]
+    refused = api.refusal("GET", f"/v1/customers/{customer}", {"expand": [field]})
+    assert (refused["code"], refused["param"]) == ("sandbox_not_implemented", "expand")
 
 
 def test_expanding_a_reply_does_not_touch_what_an_event_remembers(api: Caller, sandbox: Sandbox) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import cast
 
 from . import render
-from .errors import JsonObject, invalid
+from .errors import JsonObject, invalid, not_implemented
 from .shapes import catalogue as catalogue_shapes
 from .state import Context
 
 MAX_EXPAND_DEPTH = 4
 
-#: Fields that hold ids and may be expanded, per object.
+#: Fields that hold ids and may be expanded, per object; some are always null here.
 _REFERENCES = {
     "checkout.session": {
         "customer",
@@ -27,19 +27,51 @@ _REFERENCES = {
     "promotion_code": {"customer"},
     "promotion_code.promotion": {"coupon"},
     "shipping_rate": {"tax_code"},
-    "payment_intent": {"customer", "latest_charge", "payment_method", "review"},
-    "charge": {"balance_transaction", "customer", "payment_intent", "review"},
+    "payment_intent": {
+        "application",
+        "customer",
+        "latest_charge",
+        "on_behalf_of",
+        "payment_method",
+        "payment_record",
+        "review",
+        "source",
+    },
+    "charge": {
+        "application",
+        "application_fee",
+        "balance_transaction",
+        "customer",
+        "failure_balance_transaction",
+        "on_behalf_of",
+        "payment_intent",
+        "review",
+        "source_transfer",
+        "transfer",
+    },
     "refund": {
         "balance_transaction",
         "charge",
+        "customer",
         "failure_balance_transaction",
         "payment_intent",
+        "payment_method",
         "source_transfer_reversal",
         "transfer_reversal",
     },
     "customer": {"default_source", "test_clock"},
     "customer.invoice_settings": {"default_payment_method"},
-    "invoice": {"customer", "default_payment_method"},
+    "invoice": {
+        "account_tax_ids",
+        "application",
+        "customer",
+        "default_payment_method",
+        "default_source",
+        "discounts",
+        "latest_revision",
+        "on_behalf_of",
+        "test_clock",
+    },
     "invoiceitem": {"customer", "invoice"},
     "invoice_payment": {"invoice"},
     "invoice_payment.payment": {"charge", "payment_intent", "payment_record"},
@@ -50,6 +82,10 @@ _REFERENCES = {
     "radar.early_fraud_warning": {"charge", "payment_intent"},
     "price": {"product"},
     "product": {"default_price", "tax_code"},
+}
+#: Fields that Stripe brings on expansion, of things that are not here.
+_ELSEWHERE = {
+    "customer": {"cash_balance", "invoice_credit_balance", "sources", "subscriptions", "tax", "tax_ids"},
 }
 #: Fields that hold objects anyway, or get them by `expand`, and may be walked through.
 _INCLUDED = {
@@ -97,6 +133,8 @@ def _expand_step(context: Context, shape: JsonObject, steps: list[str], path: st
         )
     if head in _INCLUDED.get(kind, ()):
         _include(context, shape, head)
+    elif head in _ELSEWHERE.get(kind, ()):
+        raise not_implemented(f"the expansion of '{path}'", "expand")
     elif head not in _REFERENCES.get(kind, ()):
         raise invalid("expand", f"This property cannot be expanded ({path}).")
     value: object = shape.get(head)
