@@ -91,3 +91,16 @@ def test_there_are_no_invoices(api: Caller) -> None:
     """The list is empty, and an id is not found."""
     assert api.ok("GET", "/v1/invoices", {"status": "paid", "created": {"gte": 0}})["data"] == []
     assert api.refusal("GET", "/v1/invoices/in_1")["code"] == "resource_missing"
+
+
+@pytest.mark.parametrize(
+    ("currency", "debit", "kind"),
+    [("eur", "AT611904300234573201", "sepa_debit"), ("usd", "000123456789", "us_bank_account")],
+)
+def test_the_refund_of_a_debit_is_no_cards(api: Caller, currency: str, debit: str, kind: str) -> None:
+    """It says which way the money went."""
+    data = {"currency": currency, "unit_amount": 1000, "product_data": {"name": "Mug"}}
+    session = api.ok("POST", "/v1/checkout/sessions", cart(line_items=[{"quantity": 1, "price_data": data}]))
+    intent = api.sandbox.pay(session["id"], debit=debit)["payment_intent"]
+    api.sandbox.settle(session["id"])
+    assert api.ok("POST", REFUNDS, {"payment_intent": intent})["destination_details"] == {"type": kind}

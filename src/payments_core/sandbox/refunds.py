@@ -41,6 +41,7 @@ def create(context: Context, params: Params) -> Refund:
             payment_intent=charge.payment_intent,
             reason=params.choice("reason", REASONS),
             metadata=params.metadata(),
+            method_type=context.state.methods.need(charge.payment_method).type,
         )
     )
     _tell(context, charge, refund)

@@ -133,7 +133,7 @@ class Charge:
 
 @frozen
 class Refund:
-    """Money given back of one charge."""
+    """Money given back of one charge, the way it came (`method_type`)."""
 
     id: str
     created: int
@@ -143,6 +143,7 @@ class Refund:
     payment_intent: str
     reason: str | None = None
     metadata: Metadata = Factory(dict[str, str])
+    method_type: str = "card"
 
 
 IntentStatus = Literal[

@@ -16,10 +16,7 @@ def refund(record: Refund) -> JsonObject:
         "charge": record.charge,
         "created": record.created,
         "currency": record.currency,
-        "destination_details": {
-            "card": {"reference_status": "pending", "reference_type": "acquirer_reference_number", "type": "refund"},
-            "type": "card",
-        },
+        "destination_details": _destination(record.method_type),
         "metadata": dict(record.metadata),
         "payment_intent": record.payment_intent,
         "reason": record.reason,
@@ -28,3 +25,11 @@ def refund(record: Refund) -> JsonObject:
         "status": "succeeded",
         "transfer_reversal": None,
     }
+
+
+def _destination(method_type: str) -> JsonObject:
+    """Where the money went; of bank debits Stripe's class has no details."""
+    if method_type != "card":
+        return {"type": method_type}
+    card = {"reference_status": "pending", "reference_type": "acquirer_reference_number", "type": "refund"}
+    return {"card": card, "type": "card"}
