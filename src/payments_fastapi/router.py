@@ -29,6 +29,7 @@ from payments_core.http.messages import HttpReply, HttpRequest
 from payments_core.http.reading import check_head, cut_short, too_large
 from payments_core.http.refusals import refuse, refuse_method
 from payments_core.http.routes import STRIPE_WEBHOOK, Route, routes
+from payments_core.http.users import user_of
 from payments_fastapi.errors import PaymentRoute, described, headers_of, to_response
 
 if TYPE_CHECKING:
@@ -146,8 +147,7 @@ def _hung_up(scope: Scope, response: Response) -> Response:
 
 async def _user(user_id: UserId, request: Request) -> str | None:
     given: Any = user_id(request) if inspect.iscoroutinefunction(user_id) else await run_in_threadpool(user_id, request)
-    user: object = await given if inspect.isawaitable(given) else given
-    return None if user is None else str(user)
+    return user_of(await given if inspect.isawaitable(given) else given)
 
 
 def _add_guarded(router: APIRouter, route: Route, endpoint: Endpoint, dependencies: Sequence[Depends]) -> None:

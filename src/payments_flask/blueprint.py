@@ -14,11 +14,12 @@ from payments_core.http.messages import Headers, HttpReply, HttpRequest
 from payments_core.http.reading import check_head, cut_short, too_large
 from payments_core.http.refusals import refuse, refuse_method
 from payments_core.http.routes import STRIPE_WEBHOOK, Route, routes
+from payments_core.http.users import user_of
 
 if TYPE_CHECKING:
     from payments_core.app import Payments
 
-#: Who is signed in, by the host's own reckoning; None for nobody.
+#: Who is signed in, by the host's own reckoning; None for nobody. A plain function: nothing here could await another.
 UserId: TypeAlias = Callable[[Request], str | None]
 View: TypeAlias = Callable[..., Any]
 Decorator: TypeAlias = Callable[[View], View]
@@ -36,13 +37,16 @@ def create_blueprint(
 
     `decorators` are the host's own guards, applied in this order, the last outermost; they hold for the create, verify
     and session routes only. `name` tells two blueprints of one application apart. Raises ConfigurationError for the
-    asynchronous facade, and without a usable webhook secret unless `webhooks=False`.
+    asynchronous facade or an asynchronous `user_id`, and without a usable webhook secret unless `webhooks=False`.
     """
     from payments_core.app import Payments
+    from payments_core.app.invokers import is_coroutine_function
 
     # Checked because not everybody runs a type checker, and the wrong twin has nothing to run on here.
     if not isinstance(payments, Payments):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise ConfigurationError("create_blueprint takes Payments; AsyncPayments is for payments_fastapi's router.")
+    if user_id is not None and is_coroutine_function(user_id):
+        raise ConfigurationError("user_id= is an async function, which nothing awaits in Flask; give a plain function.")
     if webhooks:
         payments.require_webhook_secret()
     else:
@@ -78,14 +82,14 @@ def _view(payments: Payments, route: Route, user_id: UserId | None) -> View:
             body = _body(came, route) if route.body_limit else b""
         except PaymentsError as error:
             return _response(refuse(error, HttpRequest(came.method, came.path, headers)))
-        user = None if user_id is None else user_id(came)
+        user = None if user_id is None else user_of(user_id(came))
         asked = HttpRequest(
             came.method,
             came.path,
             headers,
             body,
             params,
-            user_id=None if user is None else str(user),
+            user_id=user,
             names_users=user_id is not None,
             peer=came.environ.get("REMOTE_ADDR") or "",
         )
