@@ -35,7 +35,7 @@ from payments_fastapi.errors import PaymentRoute, described, headers_of, to_resp
 if TYPE_CHECKING:
     from payments_core.app import AsyncPayments
 
-#: Who is signed in, by the host's own reckoning; None for nobody. A plain function runs in a worker thread.
+#: Who is signed in, by the host's own reckoning; None or "" for nobody. A plain function runs in a worker thread.
 UserId: TypeAlias = Callable[[Request], str | None] | Callable[[Request], Awaitable[str | None]]
 
 

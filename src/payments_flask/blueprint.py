@@ -19,7 +19,7 @@ from payments_core.http.users import user_of
 if TYPE_CHECKING:
     from payments_core.app import Payments
 
-#: Who is signed in, by the host's own reckoning; None for nobody. A plain function: nothing here could await another.
+#: Who is signed in, by the host's own reckoning; None or "" for nobody. A plain function: nothing here awaits.
 UserId: TypeAlias = Callable[[Request], str | None]
 View: TypeAlias = Callable[..., Any]
 Decorator: TypeAlias = Callable[[View], View]

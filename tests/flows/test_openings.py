@@ -386,6 +386,12 @@ def test_the_same_cart_of_the_same_user_leads_to_the_open_session(shop: Shop) ->
     assert len(shop.gateway.sent) == 1
 
 
+def test_an_empty_user_id_is_nobodys(shop: Shop) -> None:
+    """As None: a shop that says it for its guests does not give one the page of another."""
+    assert shop.checkout(user_id="").session_id != shop.checkout(user_id="").session_id
+    assert shop.checkout(user_id="", key="k") == shop.checkout(key="k")
+
+
 def test_no_user_no_reuse(shop: Shop) -> None:
     """Two guests with the same cart are two guests."""
     assert shop.checkout().session_id != shop.checkout().session_id

@@ -118,8 +118,9 @@ class Payments:
 
         The same `idempotency_key` (1 to 255 printable ASCII characters) and request give the same session for a day,
         whatever happened in between. Without one, the same verified request of the same user gives the session that is
-        still open, for half an hour. Raises InvalidRequest, PriceVerificationError, IdempotencyConflict (the key was
-        used with another request), IdempotencyInProgress (the first one still runs), StripeError or StoreUnavailable.
+        still open, for half an hour; None and "" are nobody's. Raises InvalidRequest, PriceVerificationError,
+        IdempotencyConflict (the key was used with another request), IdempotencyInProgress (the first one still runs),
+        StripeError or StoreUnavailable.
         """
         self.start()
         return run_blocking(self.core.create_checkout_session(request, user_id, idempotency_key))

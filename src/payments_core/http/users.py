@@ -9,7 +9,7 @@ from payments_core.errors import ConfigurationError
 
 
 def user_of(given: object) -> str | None:
-    """The user's id as text, from what the host's `user_id` gave; None for nobody.
+    """The user's id as text, from what the host's `user_id` gave; None for nobody, whom hosts also call "".
 
     Raises ConfigurationError for an awaitable, which nobody has run: as text it would be a user of its own, and the
     next request's might be the same one.
@@ -18,4 +18,4 @@ def user_of(given: object) -> str | None:
         if isinstance(given, Coroutine):
             given.close()
         raise ConfigurationError("user_id= gave an awaitable, which nothing runs here; let it return the id itself.")
-    return None if given is None else str(given)
+    return None if given is None else str(given) or None

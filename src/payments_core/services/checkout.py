@@ -52,9 +52,13 @@ class Checkout:
         """A Stripe session for the request.
 
         The same key and request give the same session for a day; without a key, the same verified request of the same
-        user the one that is still open, for half an hour. Raises InvalidRequest (and its kinds),
-        PriceVerificationError, IdempotencyConflict, IdempotencyInProgress, StripeError, StoreUnavailable.
+        user the one that is still open, for half an hour. An empty `user_id` is nobody's, as None.
+
+        Raises InvalidRequest (and its kinds), PriceVerificationError, IdempotencyConflict, IdempotencyInProgress,
+        StripeError, StoreUnavailable.
         """
+        # An empty name would make one user of all guests, and give them each other's sessions.
+        user_id = user_id or None
         check_redirects(request, self.redirect_hosts)
         check_metadata(request.metadata, has_user=user_id is not None)
         card_numbers.check_request(request)
