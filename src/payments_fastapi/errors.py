@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
-from typing import Any
-
 from fastapi import FastAPI
-from fastapi.exceptions import RequestValidationError
-from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Scope
 
-from payments_core.errors import InvalidRequest, PaymentsError
+from payments_core.errors import PaymentsError
 from payments_core.http.messages import Headers, HttpReply, HttpRequest
-from payments_core.http.problems import problems_of
 from payments_core.http.refusals import refuse
 
 
@@ -46,25 +40,3 @@ def headers_of(scope: Scope) -> Headers:
 def to_response(reply: HttpReply) -> Response:
     """The reply as Starlette sends it."""
     return Response(reply.body, reply.status, headers=dict(reply.headers))
-
-
-class PaymentRoute(APIRoute):
-    """A route on which also what the host's dependencies refuse comes out in our shape.
-
-    FastAPI's own 422, with the input in it, never does. An HTTPException of the host's stays the host's.
-    """
-
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """The handler with those errors translated."""
-        handler = super().get_route_handler()
-
-        async def answered(request: Request) -> Response:
-            try:
-                return await handler(request)
-            except RequestValidationError as wrong:
-                invalid = InvalidRequest("The request cannot be used as it is.", problems_of(wrong.errors()))
-                return to_response(refuse(invalid, described(request)))
-            except PaymentsError as error:
-                return to_response(refuse(error, described(request)))
-
-        return answered

@@ -21,16 +21,18 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Match, Mount
 from starlette.routing import Route as StarletteRoute
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from payments_core.errors import ConfigurationError, PaymentsError, RouteNotFound
 from payments_core.http.arrivals import Arrivals
 from payments_core.http.messages import HttpReply, HttpRequest
-from payments_core.http.reading import check_head, cut_short, too_large
+from payments_core.http.reading import check_head
 from payments_core.http.refusals import refuse, refuse_method
 from payments_core.http.routes import STRIPE_WEBHOOK, Route, routes
 from payments_core.http.users import user_of
-from payments_fastapi.errors import PaymentRoute, described, headers_of, to_response
+from payments_fastapi.bodies import hung_up, read_body
+from payments_fastapi.errors import described, headers_of, to_response
+from payments_fastapi.guarded import guarded_route
 
 if TYPE_CHECKING:
     from payments_core.app import AsyncPayments
@@ -61,12 +63,12 @@ def create_router(
     else:
         payments.without_webhooks()
     arrivals = Arrivals()
-    router = APIRouter(route_class=PaymentRoute, lifespan=lambda _: lifespan(payments))
+    router = APIRouter(lifespan=lambda _: lifespan(payments))
     # The webhook first: routes are tried in order, and it is the one that is called most.
     for route in sorted(routes(webhooks=webhooks), key=lambda route: route is not STRIPE_WEBHOOK):
         if route.guarded:
-            endpoint = _endpoint(payments, route, user_id if route.names_user else None, arrivals)
-            _add_guarded(router, route, endpoint, dependencies)
+            endpoint = _endpoint(payments, route, user_id if route.names_user else None)
+            _add_guarded(router, route, endpoint, dependencies, arrivals)
         else:
             plain = _Plain(payments, route, arrivals)
             router.routes.append(
@@ -90,59 +92,15 @@ def lifespan(payments: AsyncPayments) -> AbstractAsyncContextManager[None]:
 Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
 
 
-def _endpoint(payments: AsyncPayments, route: Route, user_id: UserId | None, arrivals: Arrivals) -> Endpoint:
+def _endpoint(payments: AsyncPayments, route: Route, user_id: UserId | None) -> Endpoint:
     async def endpoint(request: Request) -> Response:
-        asked = described(request)
-        try:
-            check_head(route, asked.headers)
-            body = await _body(request.receive, route, arrivals)
-        except PaymentsError as error:
-            return _hung_up(request.scope, to_response(refuse(error, asked)))
+        body = await request.body()
         user = None if user_id is None else await _user(user_id, request)
-        asked = evolve(asked, body=body, user_id=user, names_users=user_id is not None)
+        asked = evolve(described(request), body=body, user_id=user, names_users=user_id is not None)
         return to_response(await payments.answer(route, asked))
 
     endpoint.__name__ = route.name
     return endpoint
-
-
-async def _body(receive: Receive, route: Route, arrivals: Arrivals) -> bytes:
-    """The raw bytes, and no more of them than the route takes, however they are sent."""
-    if not route.body_limit:
-        return b""
-    # What Stripe sends comes in one piece, nearly always.
-    piece, more = _piece(await receive())
-    _check_size(len(piece), route)
-    if not more:
-        return piece
-    # One buffer: as objects of their own, tiny pieces would hold many times what they are counted for.
-    body = bytearray(piece)
-    with arrivals.one() as arriving:
-        while more:
-            arriving.hold(len(body))
-            piece, more = _piece(await receive())
-            body += piece
-            _check_size(len(body), route)
-    return bytes(body)
-
-
-def _piece(message: Message) -> tuple[bytes, bool]:
-    """What has come of a body, and whether there is more."""
-    if message["type"] == "http.disconnect":
-        raise cut_short()
-    return message.get("body", b""), message.get("more_body", False)
-
-
-def _check_size(size: int, route: Route) -> None:
-    if size > route.body_limit:
-        raise too_large(route)
-
-
-def _hung_up(scope: Scope, response: Response) -> Response:
-    """The response to a body that was not read to its end: without this, some servers would wait for the rest."""
-    if scope.get("http_version") in ("1.0", "1.1"):
-        response.headers["Connection"] = "close"
-    return response
 
 
 async def _user(user_id: UserId, request: Request) -> str | None:
@@ -150,7 +108,9 @@ async def _user(user_id: UserId, request: Request) -> str | None:
     return user_of(await given if inspect.isawaitable(given) else given)
 
 
-def _add_guarded(router: APIRouter, route: Route, endpoint: Endpoint, dependencies: Sequence[Depends]) -> None:
+def _add_guarded(
+    router: APIRouter, route: Route, endpoint: Endpoint, dependencies: Sequence[Depends], arrivals: Arrivals
+) -> None:
     # With it come the models of all bodies and replies: not before there is something to describe.
     from payments_core.http import openapi
 
@@ -167,6 +127,7 @@ def _add_guarded(router: APIRouter, route: Route, endpoint: Endpoint, dependenci
             responses=openapi.responses(route),
             openapi_extra=openapi.operation(route),
             include_in_schema=method == route.method,
+            route_class_override=guarded_route(route, arrivals),
         )
 
 
@@ -186,9 +147,9 @@ class _Plain:
         method, path, headers = scope["method"], scope["path"], headers_of(scope)
         try:
             check_head(self._route, headers)
-            body = await _body(receive, self._route, self._arrivals)
+            body = await read_body(receive, self._route, self._arrivals)
         except PaymentsError as error:
-            refused = _hung_up(scope, to_response(refuse(error, HttpRequest(method, path, headers))))
+            refused = hung_up(scope, to_response(refuse(error, HttpRequest(method, path, headers))))
             await refused(scope, receive, send)
             return
         reply = await self._payments.answer(self._route, HttpRequest(method, path, headers, body))

@@ -112,10 +112,11 @@ def _body(came: Request, route: Route) -> bytes:
 
     Flask's own limit is set aside for this request, and forms are not parsed, so that it neither refuses in HTML nor
     empties the stream. One byte more than the limit is asked for, because Werkzeug cuts a chunked body off in silence.
+    The request keeps what was read: a `user_id` may look at it too.
     """
     came.max_content_length = route.body_limit + 1
     try:
-        body = came.get_data(cache=False, parse_form_data=False)
+        body = came.get_data(parse_form_data=False)
     except Exception:  # noqa: BLE001 - for a body that breaks off or is framed wrongly each server has errors of its own
         raise cut_short() from None
     if len(body) > route.body_limit:

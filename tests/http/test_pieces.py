@@ -8,7 +8,7 @@ from starlette.types import Message
 
 from payments_core.http.arrivals import Arrivals
 from payments_core.http.routes import STRIPE_WEBHOOK
-from payments_fastapi.router import _body
+from payments_fastapi.bodies import read_body
 
 
 async def test_a_body_in_tiny_pieces_holds_no_more_than_it_counts_for() -> None:
@@ -23,7 +23,7 @@ async def test_a_body_in_tiny_pieces_holds_no_more_than_it_counts_for() -> None:
 
     tracemalloc.start()
     try:
-        body = await _body(receive, STRIPE_WEBHOOK, Arrivals())
+        body = await read_body(receive, STRIPE_WEBHOOK, Arrivals())
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
