@@ -61,6 +61,14 @@ def test_a_refusal_of_a_client_s_field_becomes_the_client_s_mistake() -> None:
     assert "s3cret" not in str(invalid)
 
 
+@pytest.mark.parametrize("code", ["amount_too_small", "amount_too_large"])
+def test_a_total_that_stripe_does_not_take_is_the_cart_s(code: str) -> None:
+    """Stripe need not name a parameter for it: no one line makes the total."""
+    invalid = as_invalid_request(StripeError("The total must be at least $0.50", code))
+    assert invalid is not None
+    assert [(one.path, one.message) for one in invalid.fields] == [("products", f"is not accepted by Stripe ({code})")]
+
+
 @pytest.mark.parametrize(
     "error",
     [

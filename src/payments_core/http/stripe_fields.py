@@ -36,6 +36,8 @@ _LINE_FIELDS: Final[dict[tuple[str, ...], str]] = {
     ("price_data", "product_data", "images"): "image",
     ("price_data", "product"): "productId",
 }
+#: What Stripe says of the total, at times without a parameter.
+_FIELDS_BY_CODE: Final = {"amount_too_small": "products", "amount_too_large": "products"}
 _SHOWN_KEY_CHARS: Final = 40
 
 
@@ -57,8 +59,8 @@ def field_of(param: str | None) -> str | None:
 
 def as_invalid_request(error: StripeError) -> InvalidRequest | None:
     """The refusal as the client's own mistake, where it is about a field that the client sent."""
-    path = None if isinstance(error, StripeUnavailable) else field_of(error.param)
-    if path is None:
+    path = field_of(error.param) or _FIELDS_BY_CODE.get(error.code or "")
+    if path is None or isinstance(error, StripeUnavailable):
         return None
     # Stripe's sentence may quote the value; its code does not.
     code = error.code if error.code and _CODE.fullmatch(error.code) else "invalid"
