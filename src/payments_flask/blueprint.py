@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from flask import Blueprint, Flask, Request, Response, current_app, request
 from flask.blueprints import BlueprintSetupState
+from werkzeug.routing import BaseConverter
 
 from payments_core.errors import ConfigurationError, PaymentsError, RouteNotFound
 from payments_core.http.messages import Headers, HttpReply, HttpRequest
@@ -138,6 +139,17 @@ def _exempt_from_csrf(blueprint: Blueprint, view: View) -> None:
             protection.exempt(view)
 
 
+class _Rest(BaseConverter):
+    """All that is left of a path: also nothing, and also what Werkzeug would redirect for its doubled slashes.
+
+    Heavier than any converter of Werkzeug's, so that the host's rules come first.
+    """
+
+    part_isolating = False
+    regex = ".*"
+    weight = 1000
+
+
 def _refuse_the_rest(state: BlueprintSetupState, table: Sequence[Route]) -> None:
     """Rules for every other method of our paths and, under a prefix, every other path.
 
@@ -156,7 +168,8 @@ def _refuse_the_rest(state: BlueprintSetupState, table: Sequence[Route]) -> None
     for route in table:
         add(_rule(route), f"{route.name}_other_method", partial(refuse_method, route))
     if (state.url_prefix or "").strip("/"):
-        add("/<path:rest>", "not_found", _not_found)
+        state.app.url_map.converters["payments_rest"] = _Rest
+        add("/<payments_rest:rest>", "not_found", _not_found)
 
 
 def _not_found(asked: HttpRequest) -> HttpReply:

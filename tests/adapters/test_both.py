@@ -359,10 +359,14 @@ def test_in_flask_the_host_s_routes_win_under_the_same_prefix_and_without_any(
     app.register_blueprint(create_blueprint(payments, name="again"), url_prefix=prefix)
     app.add_url_rule("/pay/later", view_func=lambda: "host", endpoint="later")
     app.add_url_rule("/elsewhere", view_func=lambda: "host", endpoint="elsewhere")
+    app.add_url_rule("/pay/", view_func=lambda: "host", endpoint="index")
+    app.add_url_rule("/pay/<path:file>", view_func=lambda file: file, endpoint="files", methods=["PUT"])
     with contextlib.closing(payments):
         ask = asking_flask(app)
         assert ask("GET", "/pay/later").body == b"host"
         assert ask("GET", "/elsewhere").body == b"host"
+        assert (ask("GET", "/pay").status, ask("GET", "/pay/").body) == (308, b"host")
+        assert ask("PUT", "/pay/a/b").body == b"a/b"
         assert b"<!doctype html>" in ask("GET", "/unknown").body
         assert ask("GET", "/pay/unknown").code == "not_found"
         assert ask("GET", "/health").json == {"status": "ok"}

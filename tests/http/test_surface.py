@@ -270,13 +270,25 @@ def test_a_get_route_answers_head(target: Target) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/nowhere", "/health/", "/health/x", "/webhooks", "/webhooks/paypal", "/checkout-sessions/"]
+    "path",
+    [
+        "/nowhere",
+        "/health/",
+        "/health/x",
+        "/webhooks",
+        "/webhooks/paypal",
+        "/checkout-sessions/",
+        "/",
+        "//health",
+        "/webhooks//stripe",
+    ],
 )
 @pytest.mark.parametrize("method", ["GET", "POST", "FOO"])
 def test_any_other_path_under_the_prefix_is_not_found_in_our_shape(target: Target, path: str, method: str) -> None:
     """404 as JSON, with no redirect and no page."""
     answer = target.request(method, path)
     assert (answer.status, answer.code) == (404, "not_found")
+    assert "x-request-id" in answer.headers
 
 
 def test_the_host_s_own_paths_stay_the_host_s(target: Target) -> None:
