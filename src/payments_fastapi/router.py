@@ -98,12 +98,22 @@ Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
 def _endpoint(payments: AsyncPayments, route: Route, user_id: UserId | None) -> Endpoint:
     async def endpoint(request: Request) -> Response:
         body = await request.body()
-        user = None if user_id is None else await _user(user_id, request)
+        try:
+            user = None if user_id is None else await _user(user_id, request)
+        except Exception as error:
+            if _is_the_host_s(error, request):
+                raise
+            return to_response(refuse(error, described(request)))
         asked = evolve(described(request), body=body, user_id=user, names_users=user_id is not None)
         return to_response(await payments.answer(route, asked))
 
     endpoint.__name__ = route.name
     return endpoint
+
+
+def _is_the_host_s(error: Exception, request: Request) -> bool:
+    """Whether the host means to answer it: by an error handler for its class, as every host has for HTTPException."""
+    return any(kind in request.app.exception_handlers for kind in type(error).__mro__)
 
 
 async def _user(user_id: UserId, request: Request) -> str | None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from flask import Blueprint, Flask, Request, Response, current_app, request
 from flask.blueprints import BlueprintSetupState
+from werkzeug.exceptions import HTTPException
 from werkzeug.routing import BaseConverter
 
 from payments_core.errors import ConfigurationError, PaymentsError, RouteNotFound
@@ -83,7 +84,12 @@ def _view(payments: Payments, route: Route, user_id: UserId | None) -> View:
             body = _body(came, route) if route.body_limit else b""
         except PaymentsError as error:
             return _response(refuse(error, HttpRequest(came.method, came.path, headers)))
-        user = None if user_id is None else user_of(user_id(came))
+        try:
+            user = None if user_id is None else user_of(user_id(came))
+        except Exception as error:
+            if _is_the_host_s(error, came):
+                raise
+            return _response(refuse(error, HttpRequest(came.method, came.path, headers)))
         asked = HttpRequest(
             came.method,
             came.path,
@@ -98,6 +104,12 @@ def _view(payments: Payments, route: Route, user_id: UserId | None) -> View:
 
     view.__name__ = route.name
     return view
+
+
+def _is_the_host_s(error: Exception, came: Request) -> bool:
+    """Whether the host means to answer it: by `abort`, or by an error handler that it has for the error's class."""
+    handlers = [current_app.error_handler_spec[name][None] for name in (*came.blueprints, None)]
+    return isinstance(error, HTTPException) or any(kind in has for kind in type(error).__mro__ for has in handlers)
 
 
 def _headers(environ: Mapping[str, Any]) -> Headers:
