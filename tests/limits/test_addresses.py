@@ -60,6 +60,16 @@ def test_the_caller(peer: str, forwarded: str, client: str) -> None:
     assert OURS.client(peer, forwarded) == ip_address(client)
 
 
+@pytest.mark.parametrize(
+    ("network", "is_trusted"),
+    [("::ffff:10.0.0.0/104", True), ("::ffff:10.0.0.1", True), ("::ffff:10.1.0.0/112", False), ("::/0", False)],
+)
+def test_a_mapped_network_is_the_ipv4_network_that_it_maps(network: str, is_trusted: bool) -> None:
+    """Mapped addresses are read as IPv4, so the network is too; one that holds more than mapped ones stays IPv6."""
+    client = Proxies([network]).client("10.0.0.1", "198.51.100.1")
+    assert client == ip_address("198.51.100.1" if is_trusted else "10.0.0.1")
+
+
 @pytest.mark.parametrize("peer", ["", "/run/gunicorn.sock", "@abstract", "unix:", "testclient"])
 def test_a_peer_without_an_address_is_nobody_unless_local_sockets_are_trusted(peer: str) -> None:
     """A proxy on the same machine may come through a socket in the file system."""

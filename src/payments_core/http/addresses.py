@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Final, TypeAlias
 
 from attrs import field, frozen
@@ -20,6 +20,8 @@ Address: TypeAlias = IPv4Address | IPv6Address
 MAX_HOPS: Final = 32
 #: What a household or a server is given of IPv6: the addresses in it are one caller's.
 _CALLERS_PREFIX: Final = 64
+#: What IPv6 addresses that stand for IPv4 ones begin with: ::ffff:0:0/96.
+_MAPPED_PREFIX: Final = 96
 _BRACKETED = re.compile(r"\[([^\[\]]+)\](?::\d{1,5})?")
 _WITH_PORT = re.compile(r"(\d{1,3}(?:\.\d{1,3}){3}):\d{1,5}")
 
@@ -32,7 +34,7 @@ class Proxies:
     _networks: tuple[object, ...] = field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
-        networks = tuple(ip_network(name, strict=False) for name in self.names if name != "unix")
+        networks = tuple(_unmapped(ip_network(name, strict=False)) for name in self.names if name != "unix")
         object.__setattr__(self, "_networks", networks)
 
     def client(self, peer: str, forwarded_for: str) -> Address | None:
@@ -57,6 +59,14 @@ class Proxies:
 
     def _trusts(self, address: Address) -> bool:
         return any(address in network for network in self._networks)  # type: ignore[operator]
+
+
+def _unmapped(network: IPv4Network | IPv6Network) -> IPv4Network | IPv6Network:
+    """The IPv4 network behind one of mapped addresses only, because addresses are unmapped when they are read."""
+    mapped = network.network_address.ipv4_mapped if isinstance(network, IPv6Network) else None
+    if mapped is None or network.prefixlen < _MAPPED_PREFIX:
+        return network
+    return IPv4Network((mapped, network.prefixlen - _MAPPED_PREFIX))
 
 
 def read_address(text: str) -> Address | None:
