@@ -225,11 +225,12 @@ def test_a_dependency_that_fastapi_would_answer_with_its_own_422_is_answered_in_
 
 
 @HOSTS
+@pytest.mark.parametrize("secret", [None, "whsec_your_secret_here", "sk_test_abc"])
 def test_without_webhooks_the_route_is_not_there_and_no_secret_is_needed(
-    host: Host, stripe: Sandbox, tmp_path: Path
+    host: Host, stripe: Sandbox, tmp_path: Path, secret: str | None
 ) -> None:
-    """For a process that only opens checkouts."""
-    with host(made(stripe, tmp_path, stripe_webhook_secret=None), webhooks=False) as ask:
+    """For a process that only opens checkouts; one that is there is not looked at."""
+    with host(made(stripe, tmp_path, stripe_webhook_secret=secret), webhooks=False) as ask:
         answer = ask("POST", "/pay/webhooks/stripe", b"{}")
         assert (answer.status, answer.code) == (404, "not_found")
         assert ask("POST", "/pay/create-checkout-session", text(REFERENCE)).status == 200

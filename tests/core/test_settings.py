@@ -9,6 +9,7 @@ import pytest
 
 from payments_core import AsyncPayments, ConfigurationError, Payments, Settings
 from payments_core.adapters.memory import MemoryGateway, MemoryStore
+from payments_core.drive import run_blocking
 from payments_core.settings import checked_webhook_secrets, is_loopback
 
 TEST: dict[str, Any] = {"stripe_secret_key": "sk_test_51Abc"}
@@ -206,13 +207,17 @@ def test_a_webhook_secret_that_opens_the_door_is_refused(secret: str | None, wor
     assert secret is None or len(secret.strip(" ,")) < 8 or secret not in shown
 
 
-def test_the_facades_refuse_such_a_secret_at_construction() -> None:
-    """Not at the first webhook."""
+def test_such_a_secret_is_refused_where_webhooks_are_received_and_nowhere_else() -> None:
+    """A process that only opens checkouts may have whatever stands there."""
     settings = Settings.of(**TEST, stripe_webhook_secret="whsec_changeme")
+    blocking = Payments(settings, store=MemoryStore(), gateway=MemoryGateway())
     with pytest.raises(ConfigurationError, match="STRIPE_WEBHOOK_SECRET still holds a placeholder"):
-        Payments(settings, store=MemoryStore(), gateway=MemoryGateway())
+        blocking.require_webhook_secret()
     with pytest.raises(ConfigurationError, match="STRIPE_WEBHOOK_SECRET still holds a placeholder"):
-        AsyncPayments(settings, store=MemoryStore(io="async"), gateway=MemoryGateway(io="async"))
+        run_blocking(blocking.core.receive_webhook(b"{}", "t=1,v1=a"))
+    asynchronous = AsyncPayments(settings, store=MemoryStore(io="async"), gateway=MemoryGateway(io="async"))
+    with pytest.raises(ConfigurationError, match="STRIPE_WEBHOOK_SECRET still holds a placeholder"):
+        asynchronous.require_webhook_secret()
 
 
 @pytest.mark.parametrize("build", [Payments, AsyncPayments])

@@ -7,6 +7,7 @@ import logging
 import random
 import uuid
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -216,8 +217,10 @@ def compose(
     processing = Processing(
         store, routing, Gathering(gateway), settlement, clock, jitter, crew, policy, book, guard, meter=meter, **mode
     )
-    has_secret = settings.stripe_webhook_secret is not None
-    intake = Intake(store, crew, clock, settings.webhook_secrets(), meter) if has_secret else None
+    # A secret that cannot be trusted is told where webhooks are mounted or received; a process without them needs none.
+    intake: Intake | None = None
+    with suppress(ConfigurationError):
+        intake = Intake(store, crew, clock, settings.webhook_secrets(), meter)
     status = Status(store, gateway, crew, **mode)
     ours = Policy(settings.payments_app, settings.payments_foreign == "tell")
     ground = Ground(store, gateway, crew, clock, ours, **mode)
