@@ -20,7 +20,7 @@ from payments_core.domain.delivery import InboxState
 from payments_core.domain.payment import PaymentState
 from tests.flows.shop import own_session
 from tests.guarantees.world import DONE, World, awaited
-from tests.guarantees.worlds import with_sql
+from tests.guarantees.worlds import SQLITE, with_sql
 
 ROOT = Path(__file__).resolve().parents[2]
 REFUND = "charge.refunded"
@@ -163,6 +163,39 @@ def test_a_handler_may_catch_an_integrity_error_and_stays_atomic(world: World) -
     world.shop.work()
     all_of_it_once(world, event_id)
     assert world.sql.query("SELECT id FROM shop_note ORDER BY id") == [(1,), (2,)]
+
+
+@with_sql
+def test_a_caught_error_that_ended_the_transaction_is_a_failed_attempt(world: World) -> None:
+    """Nothing could be committed then: the event waits with the reason, and the next attempt does it all."""
+    taken = "INTO shop_note (id, note) VALUES (1, 'written')"
+    ending = text(("INSERT OR ROLLBACK " if world.name in SQLITE else "INSERT ") + taken)
+    tries: list[int] = []
+
+    async def catch(_: object, tx: Any) -> None:
+        tries.append(1)
+        await awaited(tx.connection.execute(text("INSERT " + taken)))
+        if len(tries) == 1:
+            with pytest.raises(IntegrityError):
+                await awaited(tx.connection.execute(ending))
+
+    def catch_blocking(_: object, tx: Any) -> None:
+        tries.append(1)
+        tx.connection.execute(text("INSERT " + taken))
+        if len(tries) == 1:
+            with pytest.raises(IntegrityError):
+                tx.connection.execute(ending)
+
+    world.note_effects(PaymentSuccessful)
+    world.on(PaymentSuccessful, catch if world.io == "async" else catch_blocking)
+    event_id = paid(world)
+    world.shop.work()
+    nothing_but_the_attempt(world, event_id)
+    assert "begin_nested" in str(world.inbox(event_id).error)
+    world.advance(60)
+    world.shop.work()
+    all_of_it_once(world, event_id)
+    assert world.sql.query("SELECT id FROM shop_note") == [(1,)]
 
 
 @with_sql

@@ -15,6 +15,7 @@ import psycopg
 import pytest
 from psycopg import sql
 from sqlalchemy import insert, text
+from sqlalchemy.exc import IntegrityError
 
 from payments_core.adapters.sql.consuming import blocking_consumed
 from payments_core.consumer import Rejected, Transaction
@@ -128,6 +129,45 @@ async def test_a_message_whose_attempts_are_used_up_is_dead_and_can_be_replayed(
     assert dead(books) == []
     assert "secret" not in caplog.text
     assert "Message is a dead letter" in caplog.text
+
+
+async def test_a_caught_error_that_ended_the_transaction_is_a_dead_letter(
+    topics: Topics, world: tuple[Books, Io]
+) -> None:
+    """Nothing of it could be committed: the message is kept with the reason, and the next one is booked."""
+    books, io = world
+    taken = "INTO booked (number, event_id) VALUES (99, 'taken')"
+    with books.engine.begin() as connection:
+        connection.execute(text("INSERT " + taken))
+    ending = text(("INSERT OR ROLLBACK " if books.url.startswith("sqlite") else "INSERT ") + taken)
+    await topics.create(partitions=1)
+    await topics.produce(["evt-a", "evt-b"])
+    one = consumer(topics.brokers, topics.prefix, books.url)
+
+    if io == "async":
+
+        @one.on(PaymentSuccessful)
+        async def booking(event: PaymentSuccessful, tx: Transaction) -> None:
+            await tx.connection.execute(insert(booked).values(event_id=event.event_id))
+            if event.event_id == "evt-a":
+                with pytest.raises(IntegrityError):
+                    await tx.connection.execute(ending)
+
+    else:
+
+        @one.on(PaymentSuccessful)
+        def booking_plainly(event: PaymentSuccessful, tx: Transaction) -> None:
+            tx.connection.execute(insert(booked).values(event_id=event.event_id))
+            if event.event_id == "evt-a":
+                with pytest.raises(IntegrityError):
+                    tx.connection.execute(ending)
+
+    async with running(one):
+        await until(lambda: "evt-b" in books.events())
+    assert set(books.events()) == {"taken", "evt-b"}
+    [kept] = dead(books)
+    assert kept.message_id == "evt-a"
+    assert "begin_nested" in str(kept.reason)
 
 
 POISON: dict[str, tuple[bytes | None, dict[str, bytes]]] = {

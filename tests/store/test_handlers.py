@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
 from sqlalchemy import CheckConstraint, text
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, InternalError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
@@ -16,7 +17,7 @@ from payments_core.adapters.sql import async_store, blocking_store
 from payments_core.errors import ConfigurationError, StoreUnavailable
 from payments_core.ports import StoreTransaction
 from payments_core.testing.contracts.examples import claim_one, outgoing, payment, received
-from tests.store.worlds import LIMITS, SqlWorld
+from tests.store.worlds import LIMITS, SqliteWorld, SqlWorld
 
 CREATE = "CREATE TABLE shop_order (id integer PRIMARY KEY, note text NOT NULL CHECK (note <> 'bad'))"
 
@@ -161,6 +162,55 @@ def test_a_handler_may_catch_an_integrity_error_and_roll_back(sql_world: SqlWorl
 
     sql_world.run(settle(sql_world, handler))
     assert committed(sql_world) == ([(2, "second")], ALL, ALL)
+
+
+@pytest.mark.parametrize("through", ["connection", "session"])
+def test_a_caught_error_that_ended_the_transaction_is_no_success(sql_world: SqlWorld, through: str) -> None:
+    """PostgreSQL answers COMMIT with ROLLBACK then, without an error: the handler is told, and nothing is there."""
+
+    async def handler(tx: Any) -> None:
+        await write(tx, "first", 1)
+        with pytest.raises(IntegrityError):
+            await done(getattr(tx, through).execute(text(ending(sql_world, 1))))
+
+    with pytest.raises(ConfigurationError, match="begin_nested"):
+        sql_world.run(settle(sql_world, handler))
+    assert committed(sql_world) == NOTHING
+
+
+def test_a_session_that_begins_after_the_transaction_ended_is_no_success(sql_world: SqlWorld) -> None:
+    """In SQLite its savepoint is a transaction of its own, which hides that the first one ended until the commit."""
+
+    async def handler(tx: Any) -> None:
+        await done(tx.connection.execute(text("INSERT INTO shop_order (id, note) VALUES (1, 'first')")))
+        with pytest.raises(IntegrityError):
+            await done(tx.connection.execute(text(ending(sql_world, 1))))
+        with suppress(InternalError):
+            await write(tx, "second", 2)
+
+    with pytest.raises(ConfigurationError, match="begin_nested"):
+        sql_world.run(settle(sql_world, handler))
+    assert committed(sql_world)[1] == []
+
+
+def test_an_error_caught_around_a_nested_block_of_the_connection_is_no_matter(sql_world: SqlWorld) -> None:
+    """`tx.connection.begin_nested()` undoes what failed in it, and the rest commits."""
+
+    async def handler(tx: Any) -> None:
+        await done(tx.connection.execute(text("INSERT INTO shop_order (id, note) VALUES (1, 'first')")))
+        nested = await done(tx.connection.begin_nested())
+        with pytest.raises(IntegrityError):
+            await done(tx.connection.execute(text("INSERT INTO shop_order (id, note) VALUES (1, 'again')")))
+        await done(nested.rollback())
+
+    sql_world.run(settle(sql_world, handler))
+    assert committed(sql_world) == ([(1, "first")], ALL, ALL)
+
+
+def ending(world: SqlWorld, number: int) -> str:
+    """An insert that ends the whole transaction where the number is taken: in PostgreSQL any does."""
+    verb = "INSERT OR ROLLBACK" if isinstance(world, SqliteWorld) else "INSERT"
+    return f"{verb} INTO shop_order (id, note) VALUES ({number}, 'again')"
 
 
 def test_pending_objects_are_sent_and_stay_readable(sql_world: SqlWorld) -> None:

@@ -21,7 +21,14 @@ from sqlalchemy.util import greenlet_spawn
 from payments_core.adapters.sql.connector import Link, Parameters
 from payments_core.adapters.sql.engines import begun
 from payments_core.adapters.sql.faults import translated, translated_at_commit, translated_driver
-from payments_core.adapters.sql.handle import AsyncHandle, Guard, GuardedConnection, LibraryHandle, SessionFactory
+from payments_core.adapters.sql.handle import (
+    AsyncHandle,
+    Guard,
+    GuardedConnection,
+    LibraryHandle,
+    SessionFactory,
+    require_whole,
+)
 from payments_core.adapters.sql.intake import Row as Received
 from payments_core.adapters.sql.prepared import Prepared, raw_cursor, reading_cursor
 from payments_core.adapters.sql.processes import AsyncEngines
@@ -90,6 +97,7 @@ class AsyncLink:
             with translated_driver(self._driver):
                 self._pooled.commit()
         else:
+            require_whole(connection)
             with translated_at_commit():
                 connection.commit()
         self._close(connection)

@@ -17,7 +17,14 @@ from sqlalchemy.exc import SQLAlchemyError
 from payments_core.adapters.sql.connector import Link, Parameters
 from payments_core.adapters.sql.engines import begun
 from payments_core.adapters.sql.faults import translated, translated_at_commit, translated_driver
-from payments_core.adapters.sql.handle import BlockingHandle, Guard, GuardedConnection, LibraryHandle, SessionFactory
+from payments_core.adapters.sql.handle import (
+    BlockingHandle,
+    Guard,
+    GuardedConnection,
+    LibraryHandle,
+    SessionFactory,
+    require_whole,
+)
 from payments_core.adapters.sql.intake import Row as Received
 from payments_core.adapters.sql.prepared import Prepared, raw_cursor, reading_cursor
 from payments_core.adapters.sql.processes import BlockingEngines
@@ -77,6 +84,7 @@ class BlockingLink:
             with translated_driver(self._driver):
                 self._pooled.commit()
         else:
+            require_whole(self._connection)
             with translated_at_commit():
                 self._connection.commit()
         self.close()

@@ -73,6 +73,26 @@ class GuardedConnection(Connection):
         return super().get_transaction()
 
 
+def require_whole(connection: Connection | None) -> None:
+    """Raise ConfigurationError where the transaction has ended, or cannot but be rolled back, before its commit.
+
+    After a failed statement PostgreSQL answers COMMIT with ROLLBACK, and no driver makes an error of that. SQLite ends
+    the whole transaction at a conflict of INSERT OR ROLLBACK; what is written then is committed at once.
+    """
+    if connection is None or connection.invalidated:
+        return  # The commit says so itself.
+    driver: Any = connection.connection.driver_connection
+    if connection.dialect.name == "sqlite":
+        is_whole = driver.in_transaction
+    else:
+        is_whole = driver.info.transaction_status.name != "INERROR"
+    if not is_whole:
+        raise ConfigurationError(
+            "A handler caught the error of a statement that undid the whole transaction, so nothing is committed. "
+            "Run what may fail inside tx.session.begin_nested() or tx.connection.begin_nested(), or let the error pass."
+        )
+
+
 class LibraryHandle(Protocol):
     """`payments_core.ports.Transaction`, and what the library itself does with it."""
 
@@ -87,7 +107,11 @@ class LibraryHandle(Protocol):
         ...
 
     async def flush(self) -> None:
-        """Send what is pending in the session; a constraint that it breaks raises what SQLAlchemy raises."""
+        """Send what is pending in the session, when the handlers have run.
+
+        A constraint that it breaks raises what SQLAlchemy raises, a transaction that a handler let fail raises
+        ConfigurationError.
+        """
         ...
 
     async def finish(self) -> None:
@@ -123,6 +147,8 @@ class BlockingHandle:
 
     async def flush(self) -> None:
         """See LibraryHandle."""
+        if self._guard.stands:
+            require_whole(self._connect())
         if self._session is not None:
             with translated_outages():
                 self._session.flush()
@@ -167,6 +193,8 @@ class AsyncHandle:
 
     async def flush(self) -> None:
         """See LibraryHandle."""
+        if self._guard.stands:
+            require_whole(self._connect().sync_connection)
         if self._session is not None:
             with translated_outages():
                 await self._session.flush()
