@@ -76,6 +76,88 @@ async def test_a_task_outlives_a_bad_round_and_tells_no_message(caplog: pytest.L
     told(caplog)
 
 
+class Stopped(BaseException):
+    """As a process is stopped in the middle of its work."""
+
+
+@pytest.mark.parametrize("strayed", [Stopped, KeyboardInterrupt, SystemExit, asyncio.CancelledError])
+def test_a_thread_outlives_what_is_no_exception(strayed: type[BaseException]) -> None:
+    """Nobody can stop the runner's thread by raising in it: it comes from a handler, and the next round runs."""
+    failures = [strayed()]
+    again = threading.Event()
+
+    def run_due() -> int:
+        if failures:
+            raise failures.pop()
+        again.set()
+        return 0
+
+    runner = ThreadRunner()
+    runner.start(run_due, lambda: None)
+    assert again.wait(20)
+    runner.stop()
+
+
+@pytest.mark.parametrize("strayed", [Stopped, asyncio.CancelledError])
+async def test_a_task_outlives_what_is_no_exception(strayed: type[BaseException]) -> None:
+    """A CancelledError without a cancellation is one of them."""
+    failures = [strayed()]
+    again = asyncio.Event()
+
+    async def run_due() -> int:
+        if failures:
+            raise failures.pop()
+        again.set()
+        return 0
+
+    async def never() -> float | None:
+        return None
+
+    runner = TaskRunner()
+    runner.start(run_due, never)
+    await asyncio.wait_for(again.wait(), 20)
+    await runner.stop()
+
+
+async def test_a_task_that_is_cancelled_ends() -> None:
+    """What outlasts the grace period is stopped in the middle of its round, and no other begins."""
+    rounds: list[int] = []
+    begun = asyncio.Event()
+
+    async def work(_: int) -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    async def run_due() -> int:
+        rounds.append(1)
+        await runner.each([1, 2], work, hands=2)
+        return 0
+
+    async def never() -> float | None:
+        return None
+
+    runner = TaskRunner()
+    runner.start(run_due, never)
+    await asyncio.wait_for(begun.wait(), 20)
+    await asyncio.wait_for(runner.stop(0), 20)
+    assert rounds == [1]
+
+
+async def test_a_hand_on_a_loop_that_strays_does_not_keep_the_others_from_ending() -> None:
+    """They go on to the end of the items, and only then it is raised."""
+    done: list[int] = []
+
+    async def work(item: int) -> None:
+        if item == 1:
+            raise asyncio.CancelledError
+        await asyncio.sleep(0)
+        done.append(item)
+
+    with pytest.raises(asyncio.CancelledError):
+        await TaskRunner().each([1, 2, 3, 4], work, hands=2)
+    assert sorted(done) == [2, 3, 4]
+
+
 async def test_hands_work_at_once_on_a_loop_and_no_more_than_asked() -> None:
     """Five items, two hands: two are in work together, never three, and all are done."""
     at_work: list[int] = []
@@ -144,10 +226,6 @@ def test_each_thread_works_in_the_context_of_its_caller() -> None:
     run_blocking(ThreadRunner().each([1, 2, 3], work, hands=3))
     assert [name for name, _ in seen] == ["shop"] * 3
     assert len({thread for _, thread in seen}) == 3
-
-
-class Stopped(BaseException):
-    """As a process is stopped in the middle of its work."""
 
 
 def test_a_hand_that_is_stopped_lets_nobody_begin_another_item() -> None:

@@ -5,6 +5,8 @@ Nothing that was acknowledged is forgotten: a dead letter is shown by /ready, an
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -38,6 +40,38 @@ def failing(world: World, times: int) -> tuple[str, Failing]:
     world.on(PaymentSuccessful, handler)
     world.note_effects(PaymentSuccessful)
     return world.deliver(DONE, own_session(world, world.checkout())), handler  # type: ignore[arg-type]
+
+
+async def cancel_a_helper() -> None:
+    """What a shop does that cancels a task of its own and then waits for it."""
+    helper = asyncio.get_running_loop().create_future()
+    helper.cancel()
+    await helper
+
+
+def test_a_handler_in_which_something_was_cancelled_has_failed_like_any_other(world: World) -> None:
+    """A CancelledError of the handler's own making ends nothing but its attempt: the others of the round are done."""
+    strays = [True]
+
+    async def stray(_: object, __: object) -> None:
+        if strays:
+            strays.pop()
+            await cancel_a_helper()
+
+    def stray_blocking(_: object, __: object) -> None:
+        if strays:
+            strays.pop()
+            asyncio.run(cancel_a_helper())
+
+    world.on("charge.refunded", stray if world.io == "async" else stray_blocking)
+    world.note_effects("charge.refunded")
+    events = [world.deliver("charge.refunded", {"id": f"ch_{number}", "object": "charge"}) for number in range(3)]
+    assert world.shop.run_due() == 3
+    (failed,) = (one for one in events if world.inbox(one).state is InboxState.READY)
+    assert world.inbox(failed).attempts == 1
+    assert "CancelledError" in str(world.inbox(failed).error)
+    world.drain()
+    assert sorted(effect for effect, _ in world.effects()) == sorted(events)
 
 
 def next_due_s(world: World) -> float | None:

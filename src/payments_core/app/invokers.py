@@ -7,13 +7,17 @@ import inspect
 from collections.abc import Coroutine
 from typing import Any
 
-from payments_core.errors import ConfigurationError, FlowSuspendedError
+from payments_core.errors import ConfigurationError, FlowSuspendedError, PaymentsError, reason_of
 from payments_core.ports import Handler
 
 
 def is_coroutine_function(handler: Handler) -> bool:
     """Whether calling `handler` gives a coroutine, be it a function or an object with an `async def __call__`."""
     return inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(getattr(handler, "__call__", None))  # noqa: B004 - the method itself is looked at
+
+
+class HandlerCancelled(PaymentsError):
+    """Something inside a handler was cancelled, and nobody had cancelled the handler: it has failed like any other."""
 
 
 class BlockingInvoker:
@@ -29,7 +33,10 @@ class BlockingInvoker:
 
     async def call(self, handler: Handler, *arguments: object) -> None:
         """Run the handler; an awaitable that it returns is an error, not a result to be dropped."""
-        result = handler(*arguments)
+        try:
+            result = handler(*arguments)
+        except asyncio.CancelledError as strayed:
+            raise HandlerCancelled(reason_of(strayed)) from strayed
         if inspect.isawaitable(result):
             if isinstance(result, Coroutine):
                 result.close()
@@ -51,6 +58,15 @@ class AsyncInvoker:
 
     async def call(self, handler: Handler, *arguments: object) -> None:
         """Run the handler to its end."""
+        try:
+            await self._run(handler, *arguments)
+        except asyncio.CancelledError as strayed:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            raise HandlerCancelled(reason_of(strayed)) from strayed
+
+    async def _run(self, handler: Handler, *arguments: object) -> None:
         if is_coroutine_function(handler):
             await handler(*arguments)
             return

@@ -59,8 +59,8 @@ class TaskRunner:
         """See Crew: as many tasks as hands take one item after another."""
         waiting = iter(items)
 
-        async def hand() -> list[Exception]:
-            return [failure for item in waiting if (failure := await _failure_of(work(item))) is not None]
+        async def hand() -> list[BaseException]:
+            return [failure for item in waiting if (failure := await _failure_in_task(work(item))) is not None]
 
         failed = await asyncio.gather(*(hand() for _ in range(min(hands, len(items)))))
         _raise_first(failed)
@@ -94,7 +94,10 @@ class TaskRunner:
             self._work.clear()
             try:
                 wait_s = 0.0 if await run_due() else idle_s(await next_due_s())
-            except Exception as trouble:  # noqa: BLE001 - the runner outlives whatever happens to one round
+            except BaseException as trouble:
+                # The runner outlives whatever happens to one round.
+                if _ends_the_task(trouble):
+                    raise
                 wait_s = _report(trouble)
             if wait_s and not self._stopping:
                 with contextlib.suppress(TimeoutError):
@@ -217,7 +220,7 @@ class ThreadRunner:
                     pass  # Whoever waits to fork goes first.
                 with self._round:
                     wait_s = 0.0 if run_due() else idle_s(next_due_s())
-            except Exception as trouble:  # noqa: BLE001 - the runner outlives whatever happens to one round
+            except BaseException as trouble:  # noqa: BLE001 - the runner outlives whatever happens to one round
                 wait_s = _report(trouble)
             if wait_s and not self._stopping:
                 self._work.wait(wait_s)
@@ -267,13 +270,31 @@ async def _failure_of(work: Awaitable[object]) -> Exception | None:
     return None
 
 
+async def _failure_in_task(work: Awaitable[object]) -> BaseException | None:
+    try:
+        await work
+    except BaseException as failure:
+        if _ends_the_task(failure):
+            raise
+        return failure
+    return None
+
+
+def _ends_the_task(failure: BaseException) -> bool:
+    """Whether it comes from outside; a CancelledError where nobody cancelled this task is the work's own."""
+    if isinstance(failure, asyncio.CancelledError):
+        task = asyncio.current_task()
+        return task is None or task.cancelling() > 0
+    return isinstance(failure, KeyboardInterrupt | SystemExit | GeneratorExit)
+
+
 def _raise_first(failed: Sequence[Sequence[BaseException]]) -> None:
     first = next((failure for failures in failed for failure in failures), None)
     if first is not None:
         raise first
 
 
-def _report(trouble: Exception) -> float:
+def _report(trouble: BaseException) -> float:
     """Say what went wrong with a round; how long to wait before the next."""
     if isinstance(trouble, StoreUnavailable):
         _log.warning("The store is unavailable; the runner tries again: %s", trouble)

@@ -15,7 +15,8 @@ class Invoker(Protocol):
     """Runs a developer's handler in the world it belongs to.
 
     - `check` refuses, at registration, a handler the world cannot run (ConfigurationError).
-    - `call` passes the handler's own exception through, unchanged.
+    - `call` passes the handler's own exception through, unchanged, but for a CancelledError that no cancellation of
+      the caller's has brought: that is raised as an Exception, since it says nothing of the caller.
     """
 
     def check(self, handler: Handler, *, wants_tx: bool) -> None:
