@@ -8,10 +8,10 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from sqlalchemy import CheckConstraint, text
+from sqlalchemy import CheckConstraint, Engine, create_engine, insert, text
 from sqlalchemy.exc import IntegrityError, InternalError
-from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, sessionmaker
 
 from payments_core.adapters.sql import async_store, blocking_store
 from payments_core.errors import ConfigurationError, StoreUnavailable
@@ -299,6 +299,50 @@ def test_a_session_class_of_the_shop_is_used(sql_world: SqlWorld) -> None:
 
     sql_world.run(told())
     assert committed(sql_world) == ([(1, "paid")], ALL, ALL)
+
+
+def routing_factory(world: SqlWorld, how: str) -> Any:
+    """A session factory that sends the shop's models to another database, which has no such table."""
+    elsewhere = create_engine("sqlite://")
+    if how == "binds":
+        if world.io == "blocking":
+            return sessionmaker(binds={Order: elsewhere})
+        return async_sessionmaker(binds={Order: create_async_engine("sqlite+aiosqlite://")})
+
+    class RoutingSession(Session):
+        """As SQLAlchemy's recipe for it, and as Flask-SQLAlchemy's."""
+
+        def get_bind(self, *_: Any, **__: Any) -> Engine:
+            return elsewhere
+
+    if world.io == "blocking":
+        return sessionmaker(class_=RoutingSession)
+    return async_sessionmaker(sync_session_class=RoutingSession)
+
+
+@pytest.mark.parametrize("how", ["binds", "get_bind"])
+def test_a_session_that_routes_stays_in_the_transaction(sql_world: SqlWorld, how: str) -> None:
+    """Wherever it sends its models elsewhere, here everything goes through the library's connection."""
+
+    async def handler(tx: Any) -> None:
+        tx.session.add(Order(id=1, note="added"))
+        await done(tx.session.flush())
+        await done(tx.session.execute(insert(Order).values(id=2, note="executed")))
+        assert await done(tx.session.get(Order, 1)) is not None
+        await write(tx, "plain", 3)
+
+    async def told() -> None:
+        build = blocking_store if sql_world.io == "blocking" else async_store
+        factory = routing_factory(sql_world, how)
+        store = build(sql_world.url, clock=sql_world.clock, session_factory=factory, limits=LIMITS)
+        await store.prepare()
+        try:
+            await settle(sql_world, handler, store=store)
+        finally:
+            await store.close()
+
+    sql_world.run(told())
+    assert committed(sql_world) == ([(1, "added"), (2, "executed"), (3, "plain")], ALL, ALL)
 
 
 def test_the_connection_is_clean_for_the_next_transaction(sql_world: SqlWorld) -> None:

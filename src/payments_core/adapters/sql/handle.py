@@ -123,6 +123,19 @@ class LibraryHandle(Protocol):
         ...
 
 
+def _keep_to(connection: Connection, session: Any) -> None:
+    """Let nothing but an explicit `bind` lead the session away from the transaction.
+
+    `binds=` and a class's own `get_bind` (SQLAlchemy's recipe for routing, Flask-SQLAlchemy) go before the `bind` that
+    a session is made with: what they send elsewhere would be committed elsewhere, whatever becomes of the event.
+    """
+
+    def get_bind(*_: Any, bind: Any = None, **__: Any) -> Any:
+        return connection if bind is None else bind
+
+    session.get_bind = get_bind
+
+
 class BlockingHandle:
     """A `Session` on a `Connection`; `connect` gives the connection, made on first use."""
 
@@ -136,7 +149,9 @@ class BlockingHandle:
     def session(self) -> Any:
         """The session, made on first use."""
         if self._session is None:
-            self._session = self._factory(bind=self.connection, **_JOINED)
+            connection = self.connection
+            self._session = self._factory(bind=connection, **_JOINED)
+            _keep_to(connection, self._session)
         return self._session
 
     @property
@@ -182,7 +197,9 @@ class AsyncHandle:
     def session(self) -> Any:
         """The session, made on first use."""
         if self._session is None:
-            self._session = self._factory(bind=self.connection, **_JOINED)
+            connection = self.connection
+            self._session = self._factory(bind=connection, **_JOINED)
+            _keep_to(connection.sync_connection, self._session.sync_session)
         return self._session
 
     @property
