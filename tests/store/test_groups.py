@@ -294,3 +294,47 @@ def test_a_leader_that_is_stopped_leaves_nobody_waiting() -> None:
         first.result(DEADLINE_S)
     table.go.release()
     assert second.result(DEADLINE_S)
+
+
+class TakenAway(BaseException):
+    """What a signal handler or a green thread's timeout raises in whoever waits."""
+
+
+class Turn:
+    """The turn of a delivery whose thread is taken away while it waits for it."""
+
+    def __init__(self, meanwhile: Callable[[], object]) -> None:
+        self._meanwhile = meanwhile
+
+    def acquire(self) -> None:
+        self._meanwhile()
+        raise TakenAway
+
+    def release(self) -> None:
+        """Nobody waits any more."""
+
+
+@pytest.mark.parametrize("has_the_lead", [False, True])
+def test_a_delivery_that_is_taken_away_leaves_nobody_waiting(
+    monkeypatch: pytest.MonkeyPatch, *, has_the_lead: bool
+) -> None:
+    """Neither while it waits, nor when it had just been given the lead: the next ones are written, and it is not."""
+    table = ThreadTable()
+    groups = ThreadGroups(GroupWriter(table))
+    crowd = Crowd(groups)
+    first = crowd.deliver("evt_0")
+    assert table.reached.acquire(timeout=DEADLINE_S)
+
+    def meanwhile() -> None:
+        if has_the_lead:
+            table.go.release()
+            assert first.result(DEADLINE_S)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading, "Semaphore", lambda _: Turn(meanwhile))
+        with pytest.raises(TakenAway):
+            groups.receive(row("evt_1"))
+    table.go.release(2)
+    assert crowd.deliver("evt_2").result(DEADLINE_S)
+    assert first.result(DEADLINE_S)
+    assert table.groups == [["evt_0"], ["evt_2"]]

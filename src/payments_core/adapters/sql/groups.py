@@ -88,6 +88,7 @@ class _Delivery:
 
     row: Row
     answer: bool | StoreUnavailable | None = None
+    leads: bool = False
     turn: threading.Semaphore = field(factory=lambda: threading.Semaphore(0))
 
 
@@ -107,7 +108,11 @@ class ThreadGroups:
             self._waiting.append(own)
             leads, self._is_led = not self._is_led, True
         if not leads:
-            own.turn.acquire()
+            try:
+                own.turn.acquire()
+            except BaseException:
+                self._forsake(own)
+                raise
         if own.answer is None:
             self._lead()
         if isinstance(own.answer, StoreUnavailable):
@@ -138,9 +143,21 @@ class ThreadGroups:
                 delivery.turn.release()
             self._hand_over()
 
+    def _forsake(self, own: _Delivery) -> None:
+        """Leave without an answer, as a thread that a signal or a timeout takes away: nobody may wait for it.
+
+        Its row goes with it, unless it is being written; where it had just been given the lead, the next one leads.
+        """
+        with self._guard:
+            if own in self._waiting:
+                self._waiting.remove(own)
+        if own.leads and own.answer is None:
+            self._hand_over()
+
     def _hand_over(self) -> None:
         with self._guard:
             if self._waiting:
+                self._waiting[0].leads = True
                 self._waiting[0].turn.release()
             else:
                 self._is_led = False
