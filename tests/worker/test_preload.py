@@ -1,4 +1,4 @@
-"""The runner's thread under `gunicorn --preload`: the application is built before the fork, the thread after it."""
+"""Servers that fork: the application is built before the fork, the runner's thread after it (`gunicorn --preload`)."""
 
 from __future__ import annotations
 
@@ -90,3 +90,56 @@ def test_events_are_handled_once_by_workers_that_were_forked(url: str, *, starts
         server.kill()
         server.wait()
         engine.dispose()
+
+
+FORK_WHILE_ANOTHER_THREAD_STARTS = """
+import os, signal, sys, threading
+from alembic import command
+from payments_core import Payments
+from payments_core.adapters.memory import MemoryStore
+from payments_core.adapters.sql import upgrade
+
+parent, begun, go = os.getpid(), threading.Event(), threading.Event()
+
+def hold():
+    if os.getpid() == parent:
+        begun.set()
+        go.wait(60)
+
+class Held(MemoryStore):
+    async def prepare(self):
+        hold()
+        await super().prepare()
+
+class HeldMigration:
+    def __init__(self, migrate):
+        self._migrate = migrate
+    def __call__(self, *arguments):
+        hold()
+        self._migrate(*arguments)
+
+command.upgrade = HeldMigration(command.upgrade)
+store = Held(io="blocking")
+payments = Payments.from_env(stripe_secret_key="sk_test_1", stripe_webhook_secret="whsec_of_a_test", store=store)
+work = payments.start if sys.argv[1] == "facade" else lambda: upgrade(f"sqlite:///{sys.argv[2]}/{os.getpid()}.db")
+thread = threading.Thread(target=work)
+thread.start()
+begun.wait(60)
+child = os.fork()
+if child == 0:
+    signal.alarm(20)
+    work()
+    os._exit(7)
+ended = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+go.set()
+thread.join()
+assert ended == 7, ended
+"""
+
+
+@pytest.mark.parametrize("what", ["facade", "schema"])
+def test_a_fork_while_another_thread_starts_leaves_the_child_able_to(what: str, tmp_path: Path) -> None:
+    """That thread is not in the child to end what it began: the child starts on its own."""
+    command = [sys.executable, "-c", FORK_WHILE_ANOTHER_THREAD_STARTS, what, str(tmp_path)]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE_S, check=False)
+    assert ran.returncode == 0, ran.stderr

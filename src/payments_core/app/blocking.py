@@ -69,7 +69,8 @@ class Payments:
         meter = meter or installed_meter()
         self._relay = RelayThread(relay_maker(settings, meter, own_store=store is None)) if relay else None
         self._runner = ThreadRunner()
-        self._starting = threading.Lock()
+        #: By process: a thread that starts while another forks is not in the child to give its lock back.
+        self._starting = dict[int, threading.Lock]()
         self._started_in: int | None = None
         self.core: Core = compose(
             settings,
@@ -192,7 +193,7 @@ class Payments:
         """
         if self._started_in == os.getpid():
             return
-        with self._starting:
+        with self._starting.setdefault(os.getpid(), threading.Lock()):
             if self._started_in == os.getpid():
                 return
             run_blocking(self.core.store.prepare())

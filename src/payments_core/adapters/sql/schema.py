@@ -8,6 +8,7 @@ roll.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 from collections.abc import Generator, Sequence
@@ -35,8 +36,8 @@ _OLDEST_SQLITE: Final = (3, 35, 0)
 _MIGRATIONS: Final = Path(__file__).parent / "migrations"
 #: Two migrators on one server take turns under this advisory lock ("payments" in ASCII).
 _LOCK: Final = int.from_bytes(b"payments", "big")
-#: Alembic keeps its current context in module globals.
-_ONE_AT_A_TIME: Final = threading.Lock()
+#: Alembic keeps its current context in module globals. By process: a child does not inherit that somebody migrates.
+_ONE_AT_A_TIME: Final = dict[int, threading.Lock]()
 
 _IS_THERE: Final = {
     "sqlite": text(f"SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = '{VERSION_TABLE}'"),  # noqa: S608
@@ -139,7 +140,8 @@ def _upgrade(url: URL) -> None:
 
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
-    with _ONE_AT_A_TIME, _connected(url, writes=True) as connection:
+    turn = _ONE_AT_A_TIME.setdefault(os.getpid(), threading.Lock())
+    with turn, _connected(url, writes=True) as connection:
         if not is_sqlite(url):
             connection.execute(text("SELECT set_config('lock_timeout', '60s', true)"))
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
