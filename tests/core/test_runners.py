@@ -320,3 +320,26 @@ def test_a_thread_that_forks_gives_back_what_it_holds_and_nothing_of_another_s(m
         assert given_back == [threading.get_ident()]
         other.submit(runners.after_fork).result(20)
     assert len(set(given_back)) == 2
+
+
+def test_a_handler_that_forks_does_not_wait_for_the_round_that_waits_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is one of the round's own hands: the runner's thread holds the round until that hand has ended."""
+    monkeypatch.setattr(runners, "GRACE_S", 60)
+    runner = ThreadRunner()
+    together = threading.Barrier(2)
+    forked = threading.Event()
+
+    async def work(_: int) -> None:
+        together.wait(20)
+        if threading.current_thread().name == "payments-hand":
+            runner.before_fork()()
+            forked.set()
+
+    def run_due() -> int:
+        if not forked.is_set():
+            run_blocking(runner.each([1, 2], work, hands=2))
+        return 0
+
+    runner.start(run_due, lambda: None)
+    assert forked.wait(20)
+    runner.stop()

@@ -130,6 +130,7 @@ class ThreadRunner:
         self._thread: threading.Thread | None = None
         self._gate = threading.Lock()
         self._round = threading.RLock()
+        self._hands = set[threading.Thread]()
         _RUNNERS.add(self)
 
     def nudge(self) -> None:
@@ -170,11 +171,13 @@ class ThreadRunner:
             threading.Thread(target=contextvars.copy_context().run, args=(hand,), name="payments-hand", daemon=True)
             for _ in range(min(hands, len(items)) - 1)
         ]
+        self._hands.update(others)
         for other in others:
             other.start()
         hand()
         for other in others:
             other.join()
+        self._hands.difference_update(others)
         _raise_first([failed])
 
     def start(self, run_due: Callable[[], int], next_due_s: Callable[[], float | None]) -> None:
@@ -201,7 +204,10 @@ class ThreadRunner:
 
         A child that is forked in the middle of a transaction of SQLite's inherits its locks, which nobody gives back.
         The gate is for a runner that always finds something due: it would take its own lock again before a waiter can.
+        A handler that forks on a hand of the round does not wait: the round ends after it.
         """
+        if threading.current_thread() in self._hands:
+            return _nothing
         gate, lock = self._gate, self._round
         with gate:
             return lock.release if lock.acquire(timeout=GRACE_S) else _nothing
@@ -211,6 +217,7 @@ class ThreadRunner:
         self._work = threading.Event()
         self._gate = threading.Lock()
         self._round = threading.RLock()
+        self._hands = set[threading.Thread]()
 
     def _run(self, run_due: Callable[[], int], next_due_s: Callable[[], float | None]) -> None:
         while not self._stopping:
@@ -227,7 +234,7 @@ class ThreadRunner:
 
 
 def _nothing() -> None:
-    """A round that outlasts the grace period is not waited for any longer."""
+    """A round that outlasts the grace period, or waits for whoever asks, is not waited for."""
 
 
 _RUNNERS: weakref.WeakSet[ThreadRunner] = weakref.WeakSet()
