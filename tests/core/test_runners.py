@@ -343,3 +343,9 @@ def test_a_handler_that_forks_does_not_wait_for_the_round_that_waits_for_it(monk
     runner.start(run_due, lambda: None)
     assert forked.wait(20)
     runner.stop()
+
+
+@pytest.mark.parametrize(("next_due_s", "expected"), [(None, 5.0), (60.0, 5.0), (0.2, 0.2), (0.001, 0.01), (0.0, 0.5)])
+def test_what_is_due_and_not_to_be_had_is_not_asked_for_without_end(next_due_s: float | None, expected: float) -> None:
+    """A handler that outlasts its lease keeps its event due for the others, and locked."""
+    assert runners.idle_s(next_due_s) == expected

@@ -26,6 +26,8 @@ _log = logging.getLogger("payments_core.runner")
 #: Work that other processes took in and left is found at the latest after this.
 IDLE_S = 5.0
 _AFTER_TROUBLE_S = 1.0
+#: What is due and was not to be had is looked for again after this: another works on it, maybe beyond its lease.
+_TAKEN_S = 0.5
 #: How long a stop waits for the event in hand.
 GRACE_S = 10.0
 
@@ -265,8 +267,10 @@ if hasattr(os, "register_at_fork"):  # not on Windows
 
 
 def idle_s(next_due_s: float | None) -> float:
-    """How long to wait when nothing was due: until something is, and never so long that others' work lies about."""
-    return IDLE_S if next_due_s is None else min(IDLE_S, max(next_due_s, 0.01))
+    """How long to wait when nothing could be had: until something is due, and never so long that work lies about."""
+    if next_due_s is None:
+        return IDLE_S
+    return min(IDLE_S, max(next_due_s, 0.01)) if next_due_s else _TAKEN_S
 
 
 async def _failure_of(work: Awaitable[object]) -> Exception | None:
