@@ -24,7 +24,7 @@ CREATE = f"{PREFIX}/create-checkout-session"
 CROWD = 200
 TEN_MB = 10_000_000
 GROWTH_KIB = 50 * 1024
-DEADLINE_S = 60.0
+DEADLINE_S = 180.0
 PIECE = b"x" * 65536
 CHUNK = b"10000\r\n" + PIECE + b"\r\n"
 

@@ -202,7 +202,7 @@ def published(world: World, brokers: str, tmp_path: Path) -> Iterator[str]:
     yield (tmp_path / "relay.log").read_text("utf-8", "replace")
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_after_everything_no_secret_and_no_card_number_is_anywhere(
     guarded: World, caught: Caught, kafka_brokers: str, tmp_path: Path, quoting: str
 ) -> None:

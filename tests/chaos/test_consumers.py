@@ -10,7 +10,7 @@ from attrs import evolve
 from chaos import consumers
 from chaos.scenario import Setup
 
-pytestmark = [pytest.mark.chaos, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.chaos, pytest.mark.timeout(900)]
 
 BY_NAME = {scenario.name: scenario for scenario in consumers.SCENARIOS}
 

@@ -9,7 +9,7 @@ from chaos.scenario import Result, Scenario
 from tests.chaos.conftest import MakeSetup
 from tests.chaos.test_storms import count, on
 
-pytestmark = [pytest.mark.chaos, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.chaos, pytest.mark.timeout(900)]
 
 
 def one_each(result: Result) -> None:

@@ -18,7 +18,7 @@ from tests._services import required
 SEED = 20261123
 pytestmark = [
     pytest.mark.chaos,
-    pytest.mark.timeout(180),
+    pytest.mark.timeout(900),
     pytest.mark.skipif(sys.platform != "linux", reason="processes are killed and traced by Linux's own means"),
 ]
 TRACE = """\

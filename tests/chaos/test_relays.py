@@ -10,7 +10,7 @@ from attrs import evolve
 from chaos import relays
 from chaos.scenario import Result, Setup
 
-pytestmark = [pytest.mark.chaos, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.chaos, pytest.mark.timeout(900)]
 
 MakeSetup = Callable[..., Setup]
 BY_NAME = {scenario.name: scenario for scenario in relays.SCENARIOS}

@@ -10,7 +10,7 @@ from chaos import outages, poison, rolling, same_event, storms, zombies
 from chaos.scenario import Result, Scenario, Setup
 from chaos.shop import EFFECT_OUTSIDE
 
-pytestmark = [pytest.mark.chaos, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.chaos, pytest.mark.timeout(900)]
 
 MakeSetup = Callable[..., Setup]
 

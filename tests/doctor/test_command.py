@@ -20,7 +20,7 @@ from tests.doctor.conftest import CANARY, ROUTE, Doctor, Run, endpoint, not_ok
 from tests.gateway.stripe_server import StripeServer
 
 COMMAND = "from payments_core.cli import main; main()"
-DEADLINE_S = 60
+DEADLINE_S = 180
 
 
 def test_a_deployment_in_which_all_is_well_has_nothing_to_do(doctor: Doctor) -> None:

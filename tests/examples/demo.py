@@ -22,7 +22,7 @@ from tools.services.base import free_port
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 WEBHOOK_SECRET = "whsec_test_of_the_demo"
-START_S = 60
+START_S = 120
 T = TypeVar("T")
 
 

@@ -31,7 +31,7 @@ from payments_core.services.relay import Relay
 from payments_core.settings import RelaySettings
 from payments_core.testing.contracts.examples import MOMENT
 
-DEADLINE_S = 60.0
+DEADLINE_S = 180.0
 TYPES = tuple(event.type for event in DOMAIN_EVENTS)
 COMMAND = "from payments_core.cli import main; main()"
 #: A test does not wait for a topic that nobody makes, nor long for a broker that is down.

@@ -29,7 +29,7 @@ from tests.kafka.scenes import HASTY, TYPES, owed
 from tools.services import ServiceUnavailable, kafka
 from tools.services.base import end, free_port
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(900)
 
 JAAS = "org.apache.kafka.common.security"
 

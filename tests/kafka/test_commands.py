@@ -14,7 +14,7 @@ from tests.kafka.reading import delete, first_occurrences, read_back
 from tests.kafka.scenes import TYPES, Deployment, new_prefix, of_topics, stopped, story, wait_until, written
 
 #: Many processes, one after another; each has its own limit.
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(900)
 
 
 def test_a_relay_publishes_until_it_is_asked_to_stop(deployment: Deployment, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from payments_core.consumer import ConsumerSettings, ConsumptionPolicy, EventCon
 from payments_core.ports import Io
 from payments_core.published import PaymentSuccessful
 
-DEADLINE_S = 60
+DEADLINE_S = 180
 QUICK = ConsumptionPolicy(base_delay_s=0.01, max_delay_s=0.05)
 LIMITS = ConsumerLimits(session_s=6, grace_s=5, topics_s=1)
 

@@ -18,7 +18,7 @@ from tools.services.base import Running, end, free_port
 pytestmark = [
     pytest.mark.kafka,
     pytest.mark.chaos,
-    pytest.mark.timeout(240),
+    pytest.mark.timeout(900),
     pytest.mark.may_block(reason="the test starts a broker, and looks into its database between two waits"),
 ]
 

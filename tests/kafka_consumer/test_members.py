@@ -59,7 +59,7 @@ async def test_a_member_joins_and_leaves_in_the_middle(topics: Topics, postgres_
 
 
 @pytest.mark.chaos
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(900)
 async def test_a_member_is_killed_again_and_again(topics: Topics, postgres_url: str, tmp_path: Path) -> None:
     """By SIGKILL, most times between the commit of the database and that of the offsets; each event is booked once.
 

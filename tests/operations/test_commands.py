@@ -19,7 +19,7 @@ from payments_core.ports import Store
 from tests.operations.scenes import PAYMENT, bury, bury_unreadable, settle, states
 
 SCRIPT = Path(sys.executable).parent / "payments"
-DEADLINE_S = 60
+DEADLINE_S = 180
 
 
 @pytest.fixture

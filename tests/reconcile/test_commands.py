@@ -19,7 +19,7 @@ from payments_core import Cart, CheckoutRequest, Line, Money, Payments
 from payments_core.cli import _group
 from payments_core.sandbox import Sandbox, running
 
-DEADLINE_S = 60
+DEADLINE_S = 180
 Run = Callable[..., Result]
 
 

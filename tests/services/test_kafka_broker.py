@@ -9,7 +9,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 MESSAGES = 20
-DEADLINE_S = 60
+DEADLINE_S = 180
 
 
 async def test_what_was_produced_is_consumed_in_order_of_its_key(kafka_brokers: str) -> None:

@@ -21,7 +21,7 @@ from payments_core.adapters.sql import blocking_store, current, schema, upgrade
 from payments_core.adapters.sql.urls import database_url
 from payments_core.drive import run_blocking
 
-DEADLINE_S = 60
+DEADLINE_S = 180
 STEPS = tuple(zip(schema.REVISIONS, schema.REVISIONS[1:], strict=False))
 #: What code of revision 0001 writes, in its own words.
 PAYMENT_0001 = (

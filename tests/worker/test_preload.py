@@ -22,7 +22,7 @@ from payments_core.domain.signature import sign
 from tools.services.base import free_port
 
 SECRET = "whsec_test_secret"
-DEADLINE_S = 60
+DEADLINE_S = 180
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

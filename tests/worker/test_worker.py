@@ -21,7 +21,7 @@ from payments_core.domain.delivery import HANDS
 from payments_core.domain.signature import sign
 
 SECRET = "whsec_test_secret"
-DEADLINE_S = 60
+DEADLINE_S = 180
 PAYMENTS = str(Path(sys.executable).with_name("payments"))
 
 
