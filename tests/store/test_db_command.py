@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from sqlalchemy import make_url
 
 from payments_core.adapters.sql import current, schema
 from payments_core.cli.db import command
@@ -69,7 +70,8 @@ def test_without_an_address_it_is_the_embedded_file(url: str | None, tmp_path: P
     [
         ("mysql://u:canary-71@h/d", "is not supported"),
         ("sqlite:///nowhere/payments.db", "which is no directory"),
-        ("postgresql://u:canary-71@127.0.0.1:1/d", "could not be used"),
+        ("postgresql://u:canary-71@127.0.0.1:1/d", "nothing listens at its host and port"),
+        ("postgresql://u:canary-71@nobody.invalid/d", "its host is not known"),
     ],
 )
 def test_a_database_that_cannot_be_used_is_one_line(url: str, told: str) -> None:
@@ -80,3 +82,23 @@ def test_a_database_that_cannot_be_used_is_one_line(url: str, told: str) -> None
     assert ran.output.count("\n") == 1
     assert told in ran.output
     assert "canary-71" not in ran.output
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"password": "canary-71"}, "the login was refused. Check user and password in PAYMENTS_DATABASE_URL"),
+        ({"username": "nobody", "password": "canary-71"}, "the login was refused"),
+        ({"database": "not_there"}, "its server has no database of that name"),
+    ],
+)
+def test_a_server_that_refuses_the_address_says_which_part(
+    changes: dict[str, str], told: str, postgres_server_url: str
+) -> None:
+    """Login and database's name are told apart, without showing either."""
+    url = make_url(postgres_server_url).set(**changes)  # type: ignore[arg-type]
+    ran = run("upgrade", url=url.render_as_string(hide_password=False))
+    assert (ran.exit_code, ran.output.count("\n")) == (1, 1)
+    assert told in ran.output
+    assert "canary-71" not in ran.output
+    assert "not_there" not in ran.output

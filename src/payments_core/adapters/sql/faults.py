@@ -7,13 +7,31 @@ raises, and reaches the flow unchanged. The message holds the driver's class and
 
 from __future__ import annotations
 
+import re
 from collections.abc import Generator
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError, SQLAlchemyError
 
 from payments_core.errors import StoreUnavailable
+
+#: Why no connection could be made, by the words of libpq, psycopg and the server: no code comes with these errors.
+#: A server that speaks another language is told of in general terms.
+_LOGIN: Final = "the login was refused. Check user and password in PAYMENTS_DATABASE_URL."
+_NO_CONNECTION: Final = (
+    ('password authentication failed|no password supplied|role ".*" does not exist', _LOGIN),
+    ("no pg_hba.conf entry", "the server lets nobody in like this. Check user, host and sslmode, and its pg_hba.conf."),
+    (
+        'database ".*" does not exist',
+        "its server has no database of that name. Check the name in PAYMENTS_DATABASE_URL, or create the database.",
+    ),
+    ("failed to resolve host", "its host is not known. Check the host in PAYMENTS_DATABASE_URL."),
+    (
+        "Connection refused",
+        "nothing listens at its host and port. Check both in PAYMENTS_DATABASE_URL, and that the server runs.",
+    ),
+)
 
 
 @contextmanager
@@ -60,10 +78,21 @@ def translated_outages() -> Generator[None]:
 def unavailable(error: BaseException) -> StoreUnavailable:
     """The error to raise in place of `error`; its message can be logged and shown."""
     cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+    reason = _why_not_connected(cause)
+    if reason is not None:
+        return StoreUnavailable(f"The payments database could not be used: {reason}")
     return StoreUnavailable(
-        f"The payments database could not be used ({type(cause).__name__}). Try again; if it "
-        "stays so, check that the database of PAYMENTS_DATABASE_URL runs, has room, and that its schema is current."
+        f"The payments database could not be used ({type(cause).__name__}). Try again; if it stays so, check host, "
+        "port, user, password and database name in PAYMENTS_DATABASE_URL, and that the database runs, has room and a "
+        "current schema."
     )
+
+
+def _why_not_connected(cause: BaseException) -> str | None:
+    if getattr(cause, "sqlstate", None) is not None:
+        return None  # said over a connection
+    said = str(cause)
+    return next((reason for words, reason in _NO_CONNECTION if re.search(words, said)), None)
 
 
 def is_lost_race(error: StoreUnavailable) -> bool:
