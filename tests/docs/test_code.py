@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -144,6 +145,16 @@ def test_the_tutorials_shop_takes_a_payment_once(run_page: RunPage, monkeypatch:
             orders = client.get("/orders").json()
     assert (state["paymentStatus"], state["amountTotal"]) == ("paid", 59.98)
     assert orders == [{"session": session_id, "amount": 5998, "currency": "usd"}]
+
+
+def test_the_json_formatter_shows_the_fields(run_page: RunPage) -> None:
+    """One object a line, with what stands beside the message."""
+    formatter = run_page(DOCS / "how-to/servers.md")[-1]["JsonFormatter"]()
+    record = logging.makeLogRecord(
+        {"name": "payments_core.inbox", "levelname": "ERROR", "msg": "x", "eventId": "evt_1"}
+    )
+    line = json.loads(formatter.format(record))
+    assert (line["logger"], line["level"], line["eventId"]) == ("payments_core.inbox", "ERROR", "evt_1")
 
 
 def test_the_session_in_a_handler_is_as_the_guide_says(run_page: RunPage) -> None:

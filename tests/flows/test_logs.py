@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from payments_core import PaymentSuccessful
+from payments_core import InvalidSignature, PaymentSuccessful
+from payments_core.domain.signature import sign
 from tests.flows.shop import BUYER, SECRET, Shop, declined, own_intent, own_session
 from tests.flows.test_handlers import Unlucky
 
@@ -48,6 +49,30 @@ def test_a_failure_is_one_record_with_the_last_errors_code(shop: Shop, caplog: p
         "currency": "usd",
         "code": "card_declined",
     }
+
+
+def test_a_refused_webhook_says_why(shop: Shop, caplog: pytest.LogCaptureFixture) -> None:
+    """In the message itself: with the plainest format a wrong secret can be told from a wrong clock."""
+    forged = sign(b"{}", "whsec_another_secret", timestamp_s=int(shop.clock.now.timestamp()))
+    with pytest.raises(InvalidSignature):
+        shop.run(shop.payments.core.receive_webhook(b"{}", forged))
+    why = "no secret of ours made any of its signatures"
+    assert told(caplog, f"Webhook refused: {why}") == [("WARNING", {"cause": why})]
+
+
+def test_a_failing_event_is_named(shop: Shop, caplog: pytest.LogCaptureFixture) -> None:
+    """Its id stands in the message, to be given to `payments events show`."""
+    opened = shop.checkout()
+    shop.on(PaymentSuccessful, Unlucky(1))
+    event_id = shop.hear("checkout.session.completed", own_session(shop, opened))
+    assert any(line.startswith(f"Event {event_id} will be tried again: ") for line in caplog.messages)
+
+
+def test_an_unreadable_webhook_says_why(shop: Shop, caplog: pytest.LogCaptureFixture) -> None:
+    """It was signed, so somebody has to look at it."""
+    shop.deliver(b"[]")
+    [line] = [line for line in caplog.messages if line.startswith("Webhook cannot be read")]
+    assert line.removeprefix("Webhook cannot be read: ").endswith(".")
 
 
 def test_nothing_is_told_of_what_was_rolled_back(shop: Shop, caplog: pytest.LogCaptureFixture) -> None:

@@ -205,6 +205,27 @@ def test_a_store_that_cannot_be_made_ready_is_a_503_and_no_failure_of_health() -
     assert core.asked == []
 
 
+def test_a_database_that_is_not_prepared_is_not_ready(caplog: pytest.LogCaptureFixture) -> None:
+    """A missing schema: 503 for whoever asks for readiness; what to run stands in the log, not in the reply."""
+    core = ScriptedCore(start_failure=errors.ConfigurationError("The database d; run `payments db upgrade`."))
+    reply = ask(core, READY)
+    assert reply.status == 503
+    assert json.loads(reply.body)["checks"] == {"store": "unprepared"}
+    assert b"the server's log says what to run" in reply.body
+    assert b"database d" not in reply.body
+    assert "GET /ready failed: The database d; run `payments db upgrade`." in caplog.messages
+    assert ask(core, CREATE_CHECKOUT_SESSION, text(REFERENCE)).status == 500
+
+
+def test_a_failure_is_logged_with_its_route(caplog: pytest.LogCaptureFixture) -> None:
+    """The route as it is mounted, not as it was called: nobody writes lines of his own into the log."""
+    core = ScriptedCore(errors.StoreUnavailable("The database is away."))
+    ask(core, CHECKOUT_SESSION, params={"session_id": "cs_test_1"})
+    ask(ScriptedCore(RuntimeError()), CHECKOUT_SESSION, params={"session_id": "cs_test_1"})
+    assert caplog.messages[0] == "GET /checkout-sessions/{session_id} failed: The database is away."
+    assert caplog.messages[1].startswith("GET /checkout-sessions/{session_id} failed unexpectedly: RuntimeError,")
+
+
 @pytest.mark.parametrize(("ready", "status"), [(True, 200), (False, 503)])
 def test_readiness_is_a_status_and_its_reasons(ready: bool, status: int) -> None:
     """A load balancer reads the status, a person the checks."""

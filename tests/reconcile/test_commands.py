@@ -104,6 +104,7 @@ def test_verify_tells_the_difference_and_then_none(payments: Payments, sandbox: 
     work(payments)
     settled = run("verify")
     assert (settled.exit_code, settled.stdout.partition(":")[0]) == (0, "no drift")
+    assert "payments: 100 % (" in settled.stderr
     for record in sandbox.state.sessions:
         sandbox.state.sessions.put(attrs.evolve(record, currency="eur"))
     drifted = run("verify", "--since", "1d")

@@ -15,7 +15,7 @@ from attrs import evolve
 
 from payments_core.domain.checkout import check_metadata
 from payments_core.domain.opening import KEY_HEADER
-from payments_core.errors import SessionNotFound, StripeError
+from payments_core.errors import ConfigurationError, SessionNotFound, StripeError
 from payments_core.http.addresses import caller_of, read_address
 from payments_core.http.bodies import checkout_request, price_claims
 from payments_core.http.messages import HttpReply, HttpRequest
@@ -67,9 +67,12 @@ async def answer(core: Core, route: Route, request: HttpRequest, start: Callable
             await start()
         return await _ENDPOINTS[route](core, request)
     except StripeError as error:
-        return refuse(as_invalid_request(error) or error, request)
+        return refuse(as_invalid_request(error) or error, request, route)
+    except ConfigurationError as error:
+        refused = refuse(error, request, route)
+        return _unprepared(request) if route is READY else refused
     except Exception as error:  # noqa: BLE001 - the edge of the library: an error is a reply, logged with its id
-        return refuse(error, request)
+        return refuse(error, request, route)
 
 
 async def _admitted(core: Core, route: CountedRoute, request: HttpRequest) -> str:
@@ -128,6 +131,12 @@ async def _ready(core: Core, request: HttpRequest) -> HttpReply:
     found = await core.readiness()
     body = {"ready": found.ready, "checks": found.checks}
     return json_reply(200 if found.ready else 503, body, request.request_id)
+
+
+def _unprepared(request: HttpRequest) -> HttpReply:
+    """Readiness of a process whose start was refused, by a missing schema mostly."""
+    detail = "The payments database cannot be used as it is; the server's log says what to run."
+    return json_reply(503, {"ready": False, "checks": {"store": "unprepared"}, "detail": detail}, request.request_id)
 
 
 _ENDPOINTS: Final[dict[Route, Endpoint]] = {

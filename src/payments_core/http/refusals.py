@@ -34,12 +34,14 @@ _PUBLIC_DETAIL: Final = {
 _log = logging.getLogger("payments_core.http")
 
 
-def refuse(error: Exception, request: HttpRequest) -> HttpReply:
-    """The reply for any error. Failures on our side are logged with the request's id."""
+def refuse(error: Exception, request: HttpRequest, route: Route | None = None) -> HttpReply:
+    """The reply for any error. Failures on our side are logged with the request's id, and with `route` where known."""
+    # The route and not the request's path, which its sender may have written for the log.
+    where = request.method if route is None else f"{request.method} {route.path}"
     if not isinstance(error, PaymentsError):
-        return _unexpected(error, request)
+        return _unexpected(error, request, where)
     if error.status >= 500:
-        _log_failure(error, request)
+        _log_failure(error, request, where)
     return model_reply(error.status, _body(error), request.request_id, *_headers(error))
 
 
@@ -71,21 +73,20 @@ def _headers(error: PaymentsError) -> list[tuple[str, str]]:
     return headers
 
 
-def _log_failure(error: PaymentsError, request: HttpRequest) -> None:
+def _log_failure(error: PaymentsError, request: HttpRequest, where: str) -> None:
     stripe = {"stripeCode": error.code, "stripeRequestId": error.request_id} if isinstance(error, StripeError) else {}
     _log.error(
-        "%s %s failed: %s",
-        request.method,
-        type(error).__name__,
+        "%s failed: %s",
+        where,
         error,
         extra={"requestId": request.request_id, "code": error.kind, **stripe},
     )
 
 
-def _unexpected(error: Exception, request: HttpRequest) -> HttpReply:
+def _unexpected(error: Exception, request: HttpRequest, where: str) -> HttpReply:
     _log.error(
         "%s failed unexpectedly: %s, request id %s\n%s",
-        request.method,
+        where,
         type(error).__name__,
         request.request_id,
         frames_of(error),

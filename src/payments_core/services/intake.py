@@ -35,12 +35,13 @@ class Intake:
         try:
             check_signature(body, signature, self.secrets, now_s=int(self.clock().timestamp()))
         except InvalidSignature as refused:
-            _log.warning("Webhook refused", extra={"cause": refused.cause})
+            _log.warning("Webhook refused: %s", refused.cause, extra={"cause": refused.cause})
             self.meter.webhook("refused", cause=refused.label)
             raise
         event = received_event(body, traceparent)
         if event.unreadable is not None:
-            _log.error("Webhook cannot be read", extra={"eventId": event.event_id, "cause": event.unreadable})
+            facts = {"eventId": event.event_id, "cause": event.unreadable}
+            _log.error("Webhook cannot be read: %s", event.unreadable, extra=facts)
         try:
             is_new = await self.store.receive(event)
         except StoreUnavailable:

@@ -173,12 +173,12 @@ class Processing:
         }
         if not isinstance(failure, PaymentsError):
             facts["frames"] = frames_of(failure)
-        _log.error("Event will be tried again: %s", reason, extra=facts)
+        _log.error("Event %s will be tried again: %s", claimed.event_id, reason, extra=facts)
         await self.store.let_go(claimed, delay_s=delay_s, reason=reason, counted=True, parked=False)
         return Outcome.AGAIN
 
     async def _bury(self, claimed: ClaimedEvent, reason: str) -> Outcome:
         facts = {"eventId": claimed.event_id, "attempt": claimed.attempt}
-        _log.error("Event is a dead letter: %s", reason, extra=facts)
+        _log.error("Event %s is a dead letter: %s", claimed.event_id, reason, extra=facts)
         await self.store.bury(claimed, reason)
         return Outcome.DEAD

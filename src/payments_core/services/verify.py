@@ -96,7 +96,7 @@ class Comparison:
             until, seen = min(at + length, end), self.compared.total()
             await self._part(at, until)
             share = (until - begin) / (end - begin)
-            self.walker.watch.came(Step("payments", share, self.compared.total(), self.findings.total))
+            self.walker.watch.came(Step("payment", share, self.compared.total(), self.findings.total))
             at, seen = until, self.compared.total() - seen
             if seen < _FEW:
                 length *= 2
