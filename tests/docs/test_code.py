@@ -123,6 +123,22 @@ def test_the_offline_tests_pass(run_page: RunPage, place: Path) -> None:
     assert len(files) == 5
 
 
+def test_the_example_of_a_contract_passes(run_page: RunPage, place: Path) -> None:
+    """The guide's world is whole: every obligation of a store is tried on it, and kept."""
+    run_page(DOCS / "how-to/contracts.md")
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:randomly", "test_my_store.py"],
+        cwd=place,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr
+    assert " passed" in done.stdout
+    assert "skipped" not in done.stdout
+
+
 def test_the_tutorials_shop_takes_a_payment_once(run_page: RunPage, monkeypatch: pytest.MonkeyPatch) -> None:
     """The tutorial's shop opens a session, is told twice that it is paid, and has one order."""
     with running(webhook_secret=SECRET) as stripe:
