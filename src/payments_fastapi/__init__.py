@@ -37,7 +37,11 @@ def __getattr__(name: str) -> object:
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{home}"), name)
+    from payments_core.extras import needing
+
+    with needing("fastapi", by=__name__):
+        module = import_module(f"{__name__}.{home}")
+    return getattr(module, name)
 
 
 def __dir__() -> list[str]:

@@ -13,6 +13,9 @@ CORE_ALONE = tuple(
 )
 
 
+ADAPTERS = [("payments_flask", "flask", "create_blueprint"), ("payments_fastapi", "fastapi", "create_router")]
+
+
 def without(*packages: str, code: str) -> subprocess.CompletedProcess[str]:
     """Run the code where these packages are not installed."""
     # The import system takes None for "there is no such module".
@@ -51,6 +54,14 @@ def test_each_adapter_needs_its_own_framework_only(adapter: str, framework: str,
         other, "jinja2" if framework == "fastapi" else "starlette", code=f"import {adapter}; print('imported')"
     )
     assert (done.returncode, done.stdout) == (0, "imported\n"), done.stderr
+
+
+@pytest.mark.parametrize(("adapter", "framework", "entry"), ADAPTERS)
+def test_an_adapter_without_its_framework_says_what_to_install(adapter: str, framework: str, entry: str) -> None:
+    """In the words of every other extra."""
+    last = without(framework, code=f"from {adapter} import {entry}").stderr.splitlines()[-1]
+    assert f"ConfigurationError: {adapter} needs the package {framework}, which is not installed" in last
+    assert f"payments-core[{framework}]" in last
 
 
 def test_the_package_root_imports_neither_stripe_nor_a_database_nor_pydantic() -> None:

@@ -229,6 +229,18 @@ def test_an_event_that_never_happens_is_refused(name: Any) -> None:
         blocking_payments().on(name)
 
 
+@pytest.mark.parametrize("build", [Payments, AsyncPayments])
+def test_the_decorator_without_an_event_is_refused(build: Any) -> None:
+    """`@payments.on` without parentheses: a sentence that says how it is written."""
+    payments = build(Settings.of(stripe_secret_key="sk_test_123"))
+
+    def fulfil(event: PaymentSuccessful) -> None:
+        """Never called."""
+
+    with pytest.raises(ConfigurationError, match=r"write @payments\.on\(PaymentSuccessful\) above fulfil"):
+        payments.on(fulfil)
+
+
 @pytest.mark.parametrize("name", ["payment_intent.succeeded", "checkout.session.completed", "payment.failed"])
 def test_domain_names_and_stripe_types_are_both_accepted(name: str) -> None:
     """The decorator gives back the handler unchanged."""

@@ -55,7 +55,8 @@ class Handlers:
             await self.invoker.call(handler, *((event, tx) if wants_tx else (event,)))
 
 
-def _key(event: type[DomainEvent] | str) -> str:
+def _key(event: object) -> str:
+    # Of any type: a decorator without its parentheses is given the function.
     if isinstance(event, str):
         if not event or (event.startswith(("payment.", "checkout.expired")) and event not in _DOMAIN_TYPES):
             raise ConfigurationError(
@@ -63,10 +64,11 @@ def _key(event: type[DomainEvent] | str) -> str:
                 "event type such as charge.refunded."
             )
         return event
+    name = getattr(event, "__name__", "This")
+    if not (isinstance(event, type) and issubclass(event, DomainEvent)):
+        raise ConfigurationError(f"{name} is no event; write @payments.on(PaymentSuccessful) above {name}.")
     if not event.type:
-        raise ConfigurationError(
-            f"{event.__name__} is no event that happens; register for PaymentSuccessful or the like."
-        )
+        raise ConfigurationError(f"{name} is no event that happens; register for PaymentSuccessful or the like.")
     return event.type
 
 
