@@ -147,6 +147,20 @@ def test_every_command_shown_exists(block: Block) -> None:
         assert [extra for extra in extras.split(",") if not re.search(rf"^{extra} = \[", project, re.MULTILINE)] == []
 
 
+def test_the_compose_file_s_commands_exist() -> None:
+    """Each service runs a subcommand with options that it has, is given variables that exist, and one is the relay."""
+    text = (ROOT / "compose.yaml").read_text("utf-8")
+    commands = [words.split(", ") for words in re.findall(r"command: \[payments, (.+)\]", text)]
+    assert ["relay", "--create-topics"] in commands
+    for name, *rest in commands:
+        command = _load(name, COMMANDS[name])
+        known = {option for one in command.params for option in one.opts}
+        known |= set(command.commands) if isinstance(command, click.Group) else set()
+        assert set(rest) <= known
+    given = set(re.findall(r"^      ((?:PAYMENTS|STRIPE)_\w+):", text, re.MULTILINE))
+    assert {"PAYMENTS_APP", "PAYMENTS_TRUSTED_PROXIES"} <= given <= set(VARIABLES)
+
+
 def test_commands_that_are_promised_for_later_do_not_exist_yet() -> None:
     """A command on the README's list of what is missing is removed from it on the day it arrives."""
     later = section(README, "What is not there yet")
