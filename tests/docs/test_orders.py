@@ -177,3 +177,28 @@ def test_an_old_shops_orders_are_not_fulfilled_again(stripe: Sandbox) -> None:
     payments.run_due()
     assert told == [new.session_id]
     payments.close()
+
+
+def test_after_a_restore_what_was_paid_since_is_settled(stripe: Sandbox, place: Path) -> None:
+    """What the backup knows comes as its own; what was opened after it comes as foreign, and is missed before."""
+    payments = Payments.from_env()
+    payments.start(runner=False)
+    known = payments.create_checkout_session(REQUEST)
+    payments.close()
+    backup = (place / "payments.db").read_bytes()
+    payments.start(runner=False)
+    lost = payments.create_checkout_session(REQUEST)
+    for session in (known, lost):
+        stripe.pay(session.session_id)
+    payments.close()
+    (place / "payments.db").write_bytes(backup)
+
+    restored = Payments.from_env()
+    told: list[tuple[str | None, str]] = []
+    restored.on(PaymentSuccessful)(lambda event: told.append((event.session_id, event.origin)))
+    restored.start(runner=False)
+    restored.reconcile()
+    while restored.run_due():
+        pass
+    assert sorted(told) == sorted([(known.session_id, "here"), (lost.session_id, "foreign")])
+    restored.close()
