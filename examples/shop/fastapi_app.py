@@ -135,6 +135,10 @@ def _show(app: FastAPI, payments: AsyncPayments, engine: AsyncEngine) -> None:
     async def activity_json() -> JSONResponse:
         return JSONResponse(await activity(), headers={"Cache-Control": "no-store"})
 
+    @app.exception_handler(404)
+    async def missing(request: Request, _: Exception) -> HTMLResponse:
+        return HTMLResponse(pages.missing(_cart(request)), 404)
+
     @app.get("/favicon.ico", include_in_schema=False)
     async def favicon() -> RedirectResponse:
         return RedirectResponse("/static/favicon.svg", 308)

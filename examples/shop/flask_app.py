@@ -124,6 +124,10 @@ def _show(app: Flask, payments: Payments, engine: Engine) -> None:
         answer.headers["Cache-Control"] = "no-store"
         return answer
 
+    @app.errorhandler(404)
+    def missing(_: Exception) -> tuple[str, int]:
+        return pages.missing(_cart()), 404
+
     @app.get("/favicon.ico")
     def favicon() -> AnyResponse:
         return redirect("/static/favicon.svg", 308)

@@ -68,7 +68,13 @@ def activity_page(cart: Mapping[str, int], activity: Mapping[str, Any]) -> str:
 
 def problem(cart: Mapping[str, int], error: PaymentsError) -> str:
     """Something did not work, in words."""
-    return _render("problem.html", cart, title=error.title, detail=error.detail, status=error.status)
+    heading = "There is no such checkout" if error.status == 404 else "That did not work"
+    return _render("problem.html", cart, heading=heading, title=error.title, detail=error.detail, status=error.status)
+
+
+def missing(cart: Mapping[str, int]) -> str:
+    """No page of the shop has this address."""
+    return _render("problem.html", cart, heading="There is no such page", title="Not found", detail="", status=404)
 
 
 def _render(template: str, cart: Mapping[str, int], **values: object) -> str:

@@ -113,6 +113,15 @@ def test_an_unknown_checkout_has_a_page_of_its_own(demo: Demo) -> None:
     assert "<script>" not in answer.text.replace('<script src="/static/activity.js" defer></script>', "")
 
 
+def test_an_address_that_no_page_has_is_a_page(demo: Demo) -> None:
+    """In the shop's own dress; under the payment routes it stays JSON."""
+    page = httpx2.get(f"{demo.url}/nowhere", timeout=30)
+    assert page.status_code == 404
+    assert "There is no such page" in page.text
+    assert 'href="/cart"' in page.text
+    assert httpx2.get(f"{demo.api}/nowhere", timeout=30).json()["code"] == "not_found"
+
+
 def test_every_log_line_is_json_without_personal_data(demo: Demo) -> None:
     """What the shop logs about a payment are ids, amounts and codes, one JSON object a line."""
     made = httpx2.post(f"{demo.api}/create-checkout-session", json=REFERENCE_CALL).json()
