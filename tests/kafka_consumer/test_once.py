@@ -24,3 +24,16 @@ async def test_duplicates_have_one_effect(topics: Topics, world: tuple[Books, Io
         await until(lambda: "evt-last" in books.events())
     assert books.counted() == once([*ids(100), "evt-last"])
     assert await topics.lag("orders") == 0
+
+
+async def test_what_a_producer_took_back_never_happened(topics: Topics, books: Books) -> None:
+    """Of messages in transactions the committed ones are handled, those of an aborted one are not."""
+    await topics.create(partitions=1)
+    await topics.produce_in_transaction(["evt-kept"], commit=True)
+    await topics.produce_in_transaction(["evt-taken-back"], commit=False)
+    await topics.produce(["evt-last"])
+    one = consumer(topics.brokers, topics.prefix, books.url)
+    book(one, "async")
+    async with running(one):
+        await until(lambda: "evt-last" in books.events(), books.events)
+    assert books.events() == ["evt-kept", "evt-last"]

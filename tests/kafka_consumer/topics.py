@@ -58,6 +58,15 @@ class Topics:
             named = list((headers or {}).items())
             await producer.send_and_wait(self.name(), value, key=key, headers=named)
 
+    async def produce_in_transaction(self, event_ids: Iterable[str], *, commit: bool) -> None:
+        """Send events in a transaction of Kafka's, which is committed or aborted."""
+        producer = AIOKafkaProducer(bootstrap_servers=self.brokers, transactional_id=f"{self.prefix}shop")
+        async with producer:
+            await producer.begin_transaction()
+            for event_id in event_ids:
+                await producer.send_and_wait(self.name(), body(event_id), key=b"k")
+            await (producer.commit_transaction() if commit else producer.abort_transaction())
+
     async def lag(self, group: str) -> int:
         """How many messages the broker thinks the group has not consumed."""
         reader = AIOKafkaConsumer(bootstrap_servers=self.brokers, group_id=self.prefix + group)

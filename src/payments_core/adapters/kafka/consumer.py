@@ -180,6 +180,8 @@ class KafkaMessages(ConsumerRebalanceListener):  # type: ignore[misc]  # it has 
             "group_instance_id": limits.instance_id,
             "enable_auto_commit": False,
             "auto_offset_reset": "earliest",
+            # What a producer took back never happened.
+            "isolation_level": "read_committed",
             "session_timeout_ms": int(limits.session_s * 1000),
             "heartbeat_interval_ms": int(min(3.0, limits.session_s / 4) * 1000),
             # Members are waited for in a rebalance: as long as one may take to let go, and some.
