@@ -11,6 +11,7 @@ import contextvars
 import os
 import random
 import threading
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, TypeVar
 
@@ -87,6 +88,10 @@ class LoopErrands:
     async def left(self) -> None:
         """Wait until the process is to stop."""
         await self._leave.wait()
+
+    def monotonic_s(self) -> float:
+        """See Errands."""
+        return time.monotonic()
 
     async def each(self, items: Sequence[T], work: Callable[[T], Awaitable[object]], *, hands: int) -> None:
         """See Errands. `hands` is as many as there are items."""

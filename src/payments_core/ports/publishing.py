@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Protocol, TypeVar
@@ -71,8 +71,8 @@ class Outbox(Protocol):
     - Whatever goes wrong with the database comes out as StoreUnavailable, and is worth trying again.
     """
 
-    def batch(self, limit: int) -> AbstractAsyncContextManager[Batch]:
-        """Up to `limit` owed rows, held until the block ends."""
+    def batch(self, limit: int, *, without: Collection[str] = ()) -> AbstractAsyncContextManager[Batch]:
+        """Up to `limit` owed rows, none of these keys, held until the block ends."""
         ...
 
     async def parked(self, *, after: int, limit: int) -> Sequence[ParkedRow]:
@@ -102,24 +102,39 @@ class Refusal:
 class BrokerUnavailable(Exception):
     """The broker did not take all rows now, or it is not known whether it did: those are sent again later.
 
-    `acknowledged` and `refused` tell of the rows of which it is known. The message can be logged and shown.
+    `acknowledged` and `refused` tell of the rows of which it is known, `unanswered` names those that were sent in vain:
+    their keys step back, the others go on. The message can be logged and shown.
     """
 
     def __init__(
-        self, reason: str, *, acknowledged: Sequence[int] = (), refused: Mapping[int, Refusal] | None = None
+        self,
+        reason: str,
+        *,
+        acknowledged: Sequence[int] = (),
+        refused: Mapping[int, Refusal] | None = None,
+        unanswered: Sequence[int] = (),
     ) -> None:
         super().__init__(reason)
         self.acknowledged = acknowledged
         self.refused: Mapping[int, Refusal] = refused or {}
+        self.unanswered = unanswered
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether something was settled all the same."""
+        return bool(self.acknowledged or self.refused)
 
 
 class Publisher(Protocol):
     """Sends events to the broker. One call at a time; who wants to send several batches at once makes several.
 
     - Of one key, a row is sent only when the broker has acknowledged the one before it.
-    - On return every row is acknowledged by all in-sync replicas, or it is in the answer with its refusal; rows of its
-      key behind a refused one have not been sent, and are in neither. The first element holds the acknowledged ids.
-    - Raises BrokerUnavailable when that cannot be said of every row.
+    - On return every row that was sent is acknowledged by all in-sync replicas, or in the answer with its refusal. The
+      first element holds the acknowledged ids. In neither are rows that have not been sent: those behind a refused one
+      of their key, and what is left to the next call because this one has taken long and has settled something.
+    - Raises BrokerUnavailable when that cannot be said of every row that was sent. Where a part of the broker takes
+      nothing the rest is sent all the same, and the error names what was sent in vain.
+    - A call that settles something takes two minutes at most.
     - What is refused is refused for good and for that row alone; a row that shares its fate by chance is not.
     - One that is cancelled leaves nothing behind that goes on sending.
     """
@@ -143,6 +158,10 @@ class Errands(Protocol):
     @property
     def is_leaving(self) -> bool:
         """Whether the process is about to stop."""
+        ...
+
+    def monotonic_s(self) -> float:
+        """Seconds on a clock that only goes forward."""
         ...
 
     async def each(self, items: Sequence[T], work: Callable[[T], Awaitable[object]], *, hands: int) -> None:

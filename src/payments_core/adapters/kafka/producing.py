@@ -26,7 +26,7 @@ from payments_core.adapters.kafka.refusals import outage
 from payments_core.ports.publishing import BrokerUnavailable, OwedRow
 
 _GIVE_UP_S: Final = 1.0
-_partition_of: Final = DefaultPartitioner()
+_partition_of: Final[Any] = DefaultPartitioner()
 
 
 @frozen(kw_only=True)
@@ -34,12 +34,14 @@ class Patience:
     """How long a publisher waits.
 
     `delivery_s`: for the acknowledgement of what was sent, repeats included. `request_s`: for one answer. `topic_s`:
-    for a topic that the broker does not know to turn up.
+    for a topic that the broker does not know to turn up. `call_s`: after it a call that has settled something begins
+    nothing more.
     """
 
     delivery_s: float = 30.0
     request_s: float = 10.0
     topic_s: float = 5.0
+    call_s: float = 60.0
 
 
 @frozen
@@ -56,6 +58,12 @@ class Message:
     def size_bytes(self) -> int:
         """What it takes in a request, nearly."""
         return len(self.key) + len(self.value) + sum(len(name) + len(value) + 2 for name, value in self.headers) + 32
+
+
+def place_of(message: Message, partitions: Mapping[str, int]) -> tuple[str, int]:
+    """Topic and partition, where topics have so many of them."""
+    numbers = range(partitions[message.topic])
+    return message.topic, int(_partition_of(message.key, numbers, numbers))
 
 
 @frozen
@@ -149,8 +157,7 @@ class Producer:
     ) -> dict[tuple[str, int], list[tuple[Any, list[Message]]]]:
         made: dict[tuple[str, int], list[tuple[Any, list[Message]]]] = defaultdict(list)
         for one in messages:
-            numbers = range(partitions[one.topic])
-            built = made[one.topic, _partition_of(one.key, numbers, numbers)]
+            built = made[place_of(one, partitions)]
             # No timestamp of the event's own: retention counts from it, and an old event would be gone at once.
             if not built or not built[-1][0].append(timestamp=None, key=one.key, value=one.value, headers=one.headers):
                 builder = self._producer.create_batch()

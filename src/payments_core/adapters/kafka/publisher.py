@@ -17,8 +17,8 @@ from attrs import define, field
 
 from payments_core.adapters.kafka.connection import connection
 from payments_core.adapters.kafka.messages import headers_of, source_of
-from payments_core.adapters.kafka.producing import Message, Patience, Producer, Sending
-from payments_core.adapters.kafka.refusals import missing_topic, outage, refusal, too_large
+from payments_core.adapters.kafka.producing import Message, Patience, Producer, Sending, place_of
+from payments_core.adapters.kafka.refusals import concerns_topic, missing_topic, outage, refusal, too_large
 from payments_core.ports.publishing import BrokerUnavailable, OwedRow, Refusal
 from payments_core.settings import BrokerSettings
 
@@ -37,8 +37,17 @@ class _Ledger:
 
     acknowledged: list[int] = field(factory=list[int])
     refused: dict[int, Refusal] = field(factory=dict[int, Refusal])
-    #: Keys of refused rows.
+    #: Rows that were sent in vain, where they were to go, and why they are not there.
+    unanswered: list[int] = field(factory=list[int])
+    away: set[tuple[str, int]] = field(factory=set[tuple[str, int]])
+    trouble: BaseException | None = None
+    #: Keys of refused and of unanswered rows.
     shut: set[str] = field(factory=set[str])
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether anything was settled."""
+        return bool(self.acknowledged or self.refused)
 
     def refuse(self, row: OwedRow, reason: str) -> None:
         """Nothing more of its key is sent."""
@@ -48,6 +57,11 @@ class _Ledger:
     def acknowledge(self, messages: Sequence[Message]) -> None:
         """The broker has them."""
         self.acknowledged += [one.row.row_id for one in messages]
+
+    def leave(self, messages: Sequence[Message]) -> None:
+        """It is not known whether the broker has them; nothing more of their keys is sent."""
+        self.unanswered += [one.row.row_id for one in messages]
+        self.shut |= {one.row.key for one in messages}
 
 
 class KafkaPublisher:
@@ -76,13 +90,22 @@ class KafkaPublisher:
     async def publish(self, rows: Sequence[OwedRow]) -> tuple[Sequence[int], Mapping[int, Refusal]]:
         """See Publisher."""
         ledger = _Ledger()
+        until_s = asyncio.get_running_loop().time() + self._patience.call_s
         try:
             for wave in _waves(rows):
-                await self._deliver([self._message(row) for row in wave if row.key not in ledger.shut], ledger)
+                if _is_late(ledger, until_s):
+                    break
+                open_keys = [self._message(row) for row in wave if row.key not in ledger.shut]
+                await self._deliver(open_keys, ledger, until_s)
+            if ledger.trouble is not None:
+                raise BrokerUnavailable(outage(ledger.trouble)) from ledger.trouble
         except BrokerUnavailable as trouble:
             await self.close()
             raise BrokerUnavailable(
-                str(trouble), acknowledged=ledger.acknowledged, refused=ledger.refused
+                str(trouble),
+                acknowledged=ledger.acknowledged,
+                refused=ledger.refused,
+                unanswered=ledger.unanswered,
             ) from trouble.__cause__
         except BaseException:
             await self.close()
@@ -95,10 +118,10 @@ class KafkaPublisher:
         if producer is not None:
             await producer.give_up()
 
-    async def _deliver(self, messages: Sequence[Message], ledger: _Ledger) -> None:
+    async def _deliver(self, messages: Sequence[Message], ledger: _Ledger, until_s: float) -> None:
         """Send messages of different keys, and find among those that failed together the ones that are at fault."""
         groups = await self._attempt(self._fitting(messages, ledger), ledger)
-        while groups:
+        while groups and not _is_late(ledger, until_s):
             for half in _halves(groups.pop()):
                 groups += await self._attempt(half, ledger)
 
@@ -109,19 +132,21 @@ class KafkaPublisher:
         return [one for one in messages if one.row.row_id not in ledger.refused]
 
     async def _attempt(self, messages: Sequence[Message], ledger: _Ledger) -> list[Sequence[Message]]:
-        """Send once and wait; the messages of each batch among which a culprit is to be looked for.
+        """Send once and wait; the groups that are to be tried again, each in two halves.
 
-        What was refused alone is in the ledger. Raises BrokerUnavailable for whatever else is not acknowledged.
+        What was refused alone, or not answered, is in the ledger. Raises BrokerUnavailable when nothing was
+        acknowledged for another reason than a refusal.
         """
         if not messages:
             return []
         producer = await self._started()
         partitions = await self._partitions(producer, messages, ledger)
+        sendable = _not_away([one for one in messages if one.topic in partitions], partitions, ledger)
         sent: list[Sending] = []
         trouble: BaseException | None = None
         try:
             async with asyncio.timeout(self._patience.delivery_s):
-                await producer.send((one for one in messages if one.topic in partitions), partitions, sent)
+                await producer.send(sendable, partitions, sent)
                 if sent:
                     await asyncio.wait([one.answer for one in sent])
         except (KafkaError, OSError) as error:
@@ -130,12 +155,22 @@ class KafkaPublisher:
             if one.is_acknowledged:
                 ledger.acknowledge(one.messages)
         failed = [one for one in sent if not one.is_acknowledged]
-        return await self._judge(failed, trouble, ledger) if failed or trouble else []
+        if not failed and trouble is None:
+            return []
+        groups, trouble = await self._judge(failed, trouble, ledger)
+        if trouble is not None:
+            if len(failed) == len(sent):
+                raise BrokerUnavailable(outage(trouble)) from trouble
+            # What stood behind a partition that takes nothing, and has nothing to do with it.
+            begun = {message.row.row_id for one in sent for message in one.messages}
+            waiting = [one for one in sendable if one.row.row_id not in begun]
+            groups.append(_not_away(waiting, partitions, ledger))
+        return groups
 
     async def _judge(
         self, failed: Sequence[Sending], trouble: BaseException | None, ledger: _Ledger
-    ) -> list[Sequence[Message]]:
-        """Tell what was refused from what is not known of; see `_attempt`."""
+    ) -> tuple[list[Sequence[Message]], BaseException | None]:
+        """Tell what was refused from what is not known of, with the reason for that; see `_attempt`."""
         await self.close()
         if failed:
             # Given up with the producer; asked for, so that nobody complains of an answer that nobody wanted.
@@ -144,8 +179,9 @@ class KafkaPublisher:
         groups: list[Sequence[Message]] = []
         for one in failed:
             reason = refusal(one.error, one.topic)
-            if reason is not None and len(one.messages) == 1:
-                ledger.refuse(one.messages[0].row, reason)
+            if reason is not None and (len(one.messages) == 1 or concerns_topic(one.error)):
+                for message in one.messages:
+                    ledger.refuse(message.row, reason)
             elif reason is not None or (
                 # What came after a refused batch has a number that the broker does not expect: it was not taken.
                 isinstance(one.error, OutOfOrderSequenceNumber) and (one.topic, one.partition) in spoiled
@@ -155,9 +191,10 @@ class KafkaPublisher:
                 self._batch_bytes = max(self._batch_bytes // 2, _SMALLEST_BATCH_BYTES)
             else:
                 trouble = trouble or one.error
-        if trouble is not None:
-            raise BrokerUnavailable(outage(trouble)) from trouble
-        return groups
+                ledger.leave(one.messages)
+                ledger.away.add((one.topic, one.partition))
+        ledger.trouble = ledger.trouble or trouble
+        return groups, trouble
 
     async def _started(self) -> Producer:
         if self._producer is None:
@@ -212,6 +249,20 @@ def _waves(rows: Sequence[OwedRow]) -> Iterator[Sequence[OwedRow]]:
             waves.append([])
         waves[number].append(row)
     return iter(waves)
+
+
+def _not_away(messages: Sequence[Message], partitions: Mapping[str, int], ledger: _Ledger) -> Sequence[Message]:
+    """Without those for a partition that has just kept this call waiting in vain."""
+    if not ledger.away:
+        return messages
+    left = [one for one in messages if place_of(one, partitions) in ledger.away]
+    ledger.leave(left)
+    return [one for one in messages if one.row.key not in ledger.shut]
+
+
+def _is_late(ledger: _Ledger, until_s: float) -> bool:
+    """Whether to leave the rest to the next call, once something can be marked: marking shows that one is alive."""
+    return ledger.is_begun and asyncio.get_running_loop().time() >= until_s
 
 
 def _halves(messages: Sequence[Message]) -> Sequence[Sequence[Message]]:

@@ -43,6 +43,11 @@ def refusal(error: BaseException, topic: str) -> str | None:
     return None
 
 
+def concerns_topic(error: BaseException) -> bool:
+    """Whether every row of the topic shares the refusal, so that nobody has to look for a culprit."""
+    return isinstance(error, errors.InvalidTopicError | errors.TopicAuthorizationFailedError)
+
+
 def missing_topic(topic: str) -> str:
     """The refusal of a row whose topic is not there."""
     return f"Kafka has no topic {topic}: create it with `payments topics --create`, then {_RELEASE}."

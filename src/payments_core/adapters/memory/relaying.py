@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager
 from datetime import datetime
 
@@ -19,10 +19,10 @@ class MemoryOutbox:
         self._clock = clock
 
     @asynccontextmanager
-    async def batch(self, limit: int) -> AsyncGenerator[MemoryBatch]:
+    async def batch(self, limit: int, *, without: Collection[str] = ()) -> AsyncGenerator[MemoryBatch]:
         """See Outbox."""
         with self._opened() as data:
-            rows = _sendable(data, limit)
+            rows = _sendable(data, limit, without)
             held = {row.key for row in rows}
             data.relayed |= held
         try:
@@ -78,8 +78,8 @@ def _numbered(data: Data) -> list[tuple[int, Outgoing]]:
     return list(enumerate(data.outbox, start=1))
 
 
-def _sendable(data: Data, limit: int) -> list[OwedRow]:
-    shut = set(data.relayed)
+def _sendable(data: Data, limit: int, without: Collection[str]) -> list[OwedRow]:
+    shut = data.relayed | set(without)
     found: list[OwedRow] = []
     for row_id, one in _numbered(data):
         if _is_parked(one):

@@ -7,7 +7,7 @@ id may become visible later. How partitions are held is the databases' own: see 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
 from typing import Final, Protocol
@@ -36,7 +36,7 @@ def _utc_now() -> datetime:
 class Batches(Protocol):
     """How one kind of database holds partitions, reads and marks."""
 
-    def batch(self, limit: int) -> AbstractAsyncContextManager[Batch]:
+    def batch(self, limit: int, *, without: Collection[str] = ()) -> AbstractAsyncContextManager[Batch]:
         """See Outbox."""
         ...
 
@@ -69,9 +69,9 @@ class SqlOutbox:
         """How many batches can be open at once, of all relays: an embedded file has one."""
         return PARTITIONS if isinstance(self._batches, PostgresqlBatches) else 1
 
-    def batch(self, limit: int) -> AbstractAsyncContextManager[Batch]:
+    def batch(self, limit: int, *, without: Collection[str] = ()) -> AbstractAsyncContextManager[Batch]:
         """See Outbox."""
-        return self._batches.batch(limit)
+        return self._batches.batch(limit, without=without)
 
     async def parked(self, *, after: int, limit: int) -> Sequence[ParkedRow]:
         """See Outbox."""

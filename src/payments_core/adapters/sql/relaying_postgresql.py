@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
 
@@ -31,7 +31,7 @@ LOCK_CLASS: Final = 0x70617906
 #: At most so many partitions in one batch, so that others find some too.
 _PARTITIONS_AT_ONCE: Final = 4
 _KEEPALIVE: Final = {"tcp_keepalives_idle": "5", "tcp_keepalives_interval": "2", "tcp_keepalives_count": "3"}
-#: Longer than the longest a batch waits for the broker.
+#: Longer than a publisher's call takes before something is marked.
 _IDLE_SESSION_S: Final = 180
 _REST_S: Final = 60.0
 
@@ -60,7 +60,8 @@ _LOCK: Final = f"SELECT pg_try_advisory_lock({LOCK_CLASS}, $1)"
 _UNLOCK: Final = f"SELECT pg_advisory_unlock({LOCK_CLASS}, part) FROM unnest($1::int[]) AS part"  # noqa: S608
 _READ: Final = f"""
 SELECT o.id, o.event_id, o.type, o.key, o.payload, o.occurred_at, o.traceparent
-  FROM payments_outbox o WHERE {_SENDABLE.format(part="$1::smallint")} ORDER BY o.part, o.id LIMIT $2
+  FROM payments_outbox o WHERE {_SENDABLE.format(part="$1::smallint")} AND o.key <> ALL ($2::text[])
+ ORDER BY o.part, o.id LIMIT $3
 """  # noqa: S608
 _PUBLISHED: Final = """
 UPDATE payments_outbox SET published_at = statement_timestamp()
@@ -83,12 +84,12 @@ class PostgresqlBatches:
         self._spare: list[Session] = []
 
     @asynccontextmanager
-    async def batch(self, limit: int) -> AsyncGenerator[PostgresqlBatch]:
+    async def batch(self, limit: int, *, without: Collection[str] = ()) -> AsyncGenerator[PostgresqlBatch]:
         """See Outbox."""
         session = self._spare.pop() if self._spare else Session(await self._engine_of_loop())
         whole = False
         try:
-            batch = PostgresqlBatch(session, await session.take(limit))
+            batch = PostgresqlBatch(session, await session.take(limit, list(without)))
             try:
                 yield batch
             except BrokerUnavailable:
@@ -152,19 +153,25 @@ class Session:
         self._waiting: list[int] = []
         self._held: list[int] = []
 
-    async def take(self, limit: int) -> list[OwedRow]:
-        """Hold a few partitions that have something to send, and that nobody else has; their rows."""
+    async def take(self, limit: int, without: Sequence[str] = ()) -> list[OwedRow]:
+        """Hold a few partitions that have something to send, and that nobody else has; their rows of other keys."""
         if time.monotonic() - self._used_s > _REST_S:
             # After a long rest (Kafka was down) the server may have ended the session.
             await self.drop()
-        while self._waiting:
-            # Looked up for an earlier batch: others may have been there meanwhile.
-            if rows := await self._read(limit):
-                return rows
+        # What was looked up for an earlier batch comes first: others may have been there meanwhile.
+        if rows := await self._taken(limit, without):
+            return rows
         self._waiting = [int(row[0]) for row in await self.run(_WAITING)]
         # Relays that begin at the same place would get in each other's way.
         random.shuffle(self._waiting)
-        return await self._read(limit)
+        return await self._taken(limit, without)
+
+    async def _taken(self, limit: int, without: Sequence[str]) -> list[OwedRow]:
+        """Of the waiting partitions the first few that can be had, and have something."""
+        while self._waiting:
+            if rows := await self._read(limit, without):
+                return rows
+        return []
 
     async def let_go(self) -> None:
         """Unlock what is held."""
@@ -172,7 +179,7 @@ class Session:
         if held:
             await self.run(_UNLOCK, [held])
 
-    async def _read(self, limit: int) -> list[OwedRow]:
+    async def _read(self, limit: int, without: Sequence[str]) -> list[OwedRow]:
         """Lock the next few partitions; what may be sent of them, each one's rows in the order of ids."""
         await self.let_go()
         while self._waiting and len(self._held) < _PARTITIONS_AT_ONCE:
@@ -183,7 +190,7 @@ class Session:
         for number, part in enumerate(self._held):
             share = -(-(limit - len(found)) // (len(self._held) - number))
             if share:
-                found += [OwedRow(*row) for row in await self.run(_READ, [part, share])]
+                found += [OwedRow(*row) for row in await self.run(_READ, [part, without, share])]
         return found
 
     async def run(self, statement: str, parameters: Sequence[object] = ()) -> list[Any]:

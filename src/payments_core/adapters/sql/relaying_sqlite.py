@@ -8,10 +8,11 @@ no relay runs. Others stand by and ask again.
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import sqlite3
 import threading
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, closing, suppress
 from datetime import UTC, datetime, timedelta
@@ -39,7 +40,8 @@ _FORK_WAIT_S: Final = 10.0
 _READ: Final = """
 SELECT o.id, o.event_id, o.type, o.key, o.payload, o.occurred_at, o.traceparent
   FROM payments_outbox o INDEXED BY payments_outbox_owed
- WHERE o.part = ? AND o.published_at IS NULL AND o.owed AND o.parked_reason IS NULL AND NOT EXISTS (
+ WHERE o.part = ? AND o.published_at IS NULL AND o.owed AND o.parked_reason IS NULL
+   AND o.key NOT IN (SELECT value FROM json_each(?)) AND NOT EXISTS (
    SELECT 1 FROM payments_outbox p
     WHERE p.part = o.part AND p.key = o.key AND p.id < o.id AND p.parked_reason IS NOT NULL AND p.published_at IS NULL)
  ORDER BY o.id LIMIT ?
@@ -59,11 +61,11 @@ class SqliteBatches:
         self._connection: PoolProxiedConnection | None = None
 
     @asynccontextmanager
-    async def batch(self, limit: int) -> AsyncGenerator[SqliteBatch]:
+    async def batch(self, limit: int, *, without: Collection[str] = ()) -> AsyncGenerator[SqliteBatch]:
         """See Outbox."""
         hold = Hold(Path(f"{sqlite_file(self._url)}.relay-lock"))
         try:
-            rows = await self._on_thread(lambda: self._read(limit) if hold.take() else ())
+            rows = await self._on_thread(lambda: self._read(limit, json.dumps(list(without))) if hold.take() else ())
             yield SqliteBatch(self, rows)
         finally:
             # On the thread, so that it comes after a taking that nobody waited for.
@@ -89,13 +91,13 @@ class SqliteBatches:
             await asyncio.get_running_loop().run_in_executor(self._thread, self._drop)
             raise unavailable(error) from error
 
-    def _read(self, limit: int) -> list[OwedRow]:
+    def _read(self, limit: int, without: str) -> list[OwedRow]:
         found: list[Any] = []
         with closing(self._opened().cursor()) as cursor:
             # By partitions, in which the index has the order of ids.
             for part in range(PARTITIONS):
                 share = -(-(limit - len(found)) // (PARTITIONS - part))
-                cursor.execute(_READ, (part, share))
+                cursor.execute(_READ, (part, without, share))
                 found += cursor.fetchall()
         return [_owed(row) for row in found]
 
