@@ -13,6 +13,7 @@ import click
 from payments_core.app.catalogue import Member, catalogue_loop, topics_of
 from payments_core.app.consuming import ConsumerLoop
 from payments_core.cli.database import told
+from payments_core.cli.lines import say
 from payments_core.errors import ConfigurationError
 from payments_core.settings import ConsumerSettings, Settings
 
@@ -61,23 +62,23 @@ def command(*, group: str, named: tuple[str, ...], instance_id: str | None) -> N
 async def _main(settings: Settings, member: Member, topics: dict[str, str]) -> None:
     loop, gateway = catalogue_loop(settings, member, topics)
     _leave_on_signals(loop)
-    click.echo(f"Consuming {', '.join(sorted(topics))}. Ctrl+C or SIGTERM stops it.")
+    say(f"Consuming {', '.join(sorted(topics))}. Ctrl+C or SIGTERM stops it.")
     try:
         await loop.run()
     finally:
         await gateway.close()
-    click.echo("Stopped.")
+    say("Stopped.")
 
 
 def _leave_on_signals(consuming: ConsumerLoop) -> None:
     here = asyncio.get_running_loop()
 
     def asked() -> None:
-        click.echo("Stopping: what is in hand is completed first. A second signal ends it at once.")
+        consuming.stop()
         for number in (signal.SIGTERM, signal.SIGINT):
             here.remove_signal_handler(number)
             signal.signal(number, signal.SIG_DFL)
-        consuming.stop()
+        say("Stopping: what is in hand is completed first. A second signal ends it at once.")
 
     for number in (signal.SIGTERM, signal.SIGINT):
         here.add_signal_handler(number, asked)

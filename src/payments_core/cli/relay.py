@@ -18,6 +18,7 @@ from payments_core.app.metering import installed_meter
 from payments_core.app.relays import LoopErrands, compose_relay
 from payments_core.app.runners import GRACE_S
 from payments_core.cli.database import told
+from payments_core.cli.lines import say
 from payments_core.cli.moments import moment
 from payments_core.ports.publishing import BrokerUnavailable
 from payments_core.services.relay import Relay
@@ -73,17 +74,17 @@ async def _main(
         await _prepare_topics(settings, errands, create=create_topics, waits=not once)
         if since is not None:
             count = await relay.outbox.owe_unsent(since)
-            click.echo(f"Owed from now on: {count} events that were written while no broker was named.")
+            say(f"Owed from now on: {count} events that were written while no broker was named.")
         await (relay.drain() if once else _until_asked(relay, errands, grace_s))
     finally:
         await relay.close()
-    click.echo(f"Relay stopped. Published: {relay.tally.published}, parked: {relay.tally.parked}.")
+    say(f"Relay stopped. Published: {relay.tally.published}, parked: {relay.tally.parked}.")
     if once and relay.tally.parked:
         click.get_current_context().exit(1)
 
 
 async def _until_asked(relay: Relay, errands: LoopErrands, grace_s: float) -> None:
-    click.echo("Relay is publishing outgoing events. Ctrl+C or SIGTERM stops it.")
+    say("Relay is publishing outgoing events. Ctrl+C or SIGTERM stops it.")
     running = asyncio.ensure_future(relay.run())
     leaving = asyncio.ensure_future(errands.left())
     await asyncio.wait([running, leaving], return_when=asyncio.FIRST_COMPLETED)
@@ -99,11 +100,11 @@ def _leave_on_signals(errands: LoopErrands) -> None:
     loop = asyncio.get_running_loop()
 
     def asked() -> None:
-        click.echo("Relay is stopping: what is being sent is completed first. A second signal ends it at once.")
         errands.leave()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(number)
             signal.signal(number, signal.SIG_DFL)
+        say("Relay is stopping: what is being sent is completed first. A second signal ends it at once.")
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, asked)
@@ -119,7 +120,7 @@ async def _prepare_topics(settings: RelaySettings, errands: LoopErrands, *, crea
             if create:
                 _, made = await topics.create(settings)
                 for name in made:
-                    click.echo(f"Created topic {name}.")
+                    say(f"Created topic {name}.")
                 return
             missing = [one.name for one in await topics.found(settings) if not one.exists]
             if missing:

@@ -12,7 +12,6 @@ import logging
 import signal
 import sys
 import threading
-from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 
@@ -20,6 +19,7 @@ import click
 
 from payments_core.app import AsyncPayments, Payments
 from payments_core.app.runners import GRACE_S
+from payments_core.cli.lines import say
 from payments_core.errors import PaymentsError
 
 _FORM = "module:attribute, such as shop.payments:payments"
@@ -53,7 +53,7 @@ def command(*, target: str, grace_s: float) -> None:
             _work(payments, grace_s)
     except PaymentsError as error:
         raise click.ClickException(str(error)) from None
-    click.echo("Worker stopped.")
+    say("Worker stopped.")
 
 
 def _loaded(target: str) -> Payments | AsyncPayments:
@@ -110,12 +110,10 @@ async def _work_on_a_loop(payments: AsyncPayments, grace_s: float) -> None:
 
 
 def _ready() -> None:
-    # Whoever reads the line may have gone; the work goes on.
-    with suppress(OSError):
-        click.echo("Worker is handling events. Ctrl+C or SIGTERM stops it.")
+    say("Worker is handling events. Ctrl+C or SIGTERM stops it.")
 
 
 def _let_the_next_signal_end_it() -> None:
-    click.echo("Worker is stopping: what is in hand is completed first. A second signal ends it at once.")
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_DFL)
+    say("Worker is stopping: what is in hand is completed first. A second signal ends it at once.")
