@@ -229,6 +229,16 @@ def test_a_default_price_of_another_kind_is_replaced(unlike: dict[str, Any]) -> 
     assert (price.id == world.shirt().default_price_id, price.plain, price.ours) == (True, True, True)
 
 
+def test_a_new_price_takes_over_the_lookup_key() -> None:
+    """Carts that name the key are asked for the new price."""
+    world = World()
+    world.stripe.put_product({"id": "shirt", "object": "product", "name": "Shirt", "default_price": "price_hand"})
+    price = {"object": "price", "product": "shirt", "currency": "usd", "type": "one_time", "billing_scheme": "per_unit"}
+    world.stripe.put_price({**price, "id": "price_hand", "unit_amount": 1000, "lookup_key": "tee"})
+    world.apply(Put("shirt", "Shirt", Money(1200, "usd")), "m1")
+    assert [(one.money, one.lookup_key) for one in world.shirt().prices] == [(Money(1200, "usd"), "tee")]
+
+
 def test_metadata_of_others_is_replaced_and_ours_is_left() -> None:
     """Exactly what the message says, beside what this library has put there."""
     listed = ListedProduct("shirt", True, "Shirt", metadata={"old": "1", "payments_core_x": "2"})

@@ -61,6 +61,7 @@ class ListedPrice:
     money: Money | None
     plain: bool
     ours: bool
+    lookup_key: str | None = None
 
 
 @frozen
@@ -134,7 +135,7 @@ def plan(change: Change, listed: ListedProduct | None) -> tuple[Step, ...]:
         params["default_price"] = target
     steps: list[Step] = []
     if target == NEW_PRICE:
-        steps.append(CreatePrice({"product": listed.id, **_price_params(change.price)}))
+        steps.append(CreatePrice({"product": listed.id, **_price_params(change.price), **_moved_key(listed)}))
     if params:
         steps.append(UpdateProduct(listed.id, params))
     # Last: Stripe does not let a product's default price be retired.
@@ -155,6 +156,14 @@ def _is_retired(price: ListedPrice, target: str, listed: ListedProduct) -> bool:
 
 def _price_params(money: Money) -> dict[str, Any]:
     return {"currency": money.currency, "unit_amount": money.minor, "metadata": {PRICE_MARK: "1"}}
+
+
+def _moved_key(listed: ListedProduct) -> dict[str, Any]:
+    """The lookup key of the price that is replaced goes to the new one: whoever asks for it means what is sold now."""
+    old = next((price for price in listed.prices if price.id == listed.default_price_id), None)
+    if old is None or old.lookup_key is None:
+        return {}
+    return {"lookup_key": old.lookup_key, "transfer_lookup_key": True}
 
 
 def _creation(change: Put) -> dict[str, Any]:

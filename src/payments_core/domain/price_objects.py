@@ -87,4 +87,5 @@ def _listed_price(price: Document) -> ListedPrice:
     currency, unit = text(price, "currency"), number(price, "unit_amount")
     money = Money(unit, currency) if unit is not None and currency else None
     ours = PRICE_MARK in child(price, "metadata")
-    return ListedPrice(text(price, "id") or "", money, _price_problem(price) is None and not is_recurring(price), ours)
+    plain = _price_problem(price) is None and not is_recurring(price)
+    return ListedPrice(text(price, "id") or "", money, plain, ours, text(price, "lookup_key"))

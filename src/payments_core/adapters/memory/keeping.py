@@ -66,7 +66,8 @@ class MemoryCatalogue(ABC):
         if before is not None:
             return before
         self._existing("product", str(params["product"]))
-        price_id = self._add_price(params)
+        self._free_lookup_key(params)
+        price_id = self._add_price({name: value for name, value in params.items() if name != "transfer_lookup_key"})
         self._keys[idempotency_key] = (deepcopy(params), price_id)
         return price_id
 
@@ -81,6 +82,16 @@ class MemoryCatalogue(ABC):
             raise _refused("The price is the default price of its product.", None, None)
         self._change("price", price_id, params)
         self._keys[idempotency_key] = (deepcopy((price_id, params)), price_id)
+
+    def _free_lookup_key(self, params: Mapping[str, Any]) -> None:
+        wanted = params.get("lookup_key")
+        holder = next(
+            (one for one in self._objects["price"].values() if wanted and one.get("lookup_key") == wanted), None
+        )
+        if holder is not None:
+            if not params.get("transfer_lookup_key"):
+                raise _refused("Another price has the lookup key.", None, "lookup_key")
+            self._change("price", str(holder["id"]), {"lookup_key": ""})
 
     def _add_price(self, params: Mapping[str, Any]) -> str:
         self._made += 1

@@ -107,6 +107,21 @@ class CatalogueKeepingContract:
 
         run(scenario)
 
+    def test_a_lookup_key_moves_to_a_new_price(self, run: Run) -> None:
+        """Only where that is said; the price that had it is without."""
+
+        async def scenario(gateway: CatalogueGateway) -> None:
+            await gateway.create_product(SHIRT, idempotency_key="key-1")
+            keyed = {**MORE, "lookup_key": "shirt"}
+            old = await gateway.create_price(keyed, idempotency_key="key-2")
+            with pytest.raises(StripeError):
+                await gateway.create_price(keyed, idempotency_key="key-3")
+            new = await gateway.create_price({**keyed, "transfer_lookup_key": True}, idempotency_key="key-4")
+            keys = {price.id: price.lookup_key for price in (await _shirt(gateway)).prices}
+            assert (keys[old], keys[new]) == (None, "shirt")
+
+        run(scenario)
+
     def test_all_active_prices_are_listed(self, run: Run) -> None:
         """More than one page of them."""
 
