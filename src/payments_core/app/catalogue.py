@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from importlib.util import find_spec
@@ -17,7 +18,7 @@ from payments_core.adapters.kafka.consumer import ConsumerLimits, KafkaMessages
 from payments_core.adapters.sql.consuming import async_consumed, blocking_consumed
 from payments_core.adapters.stripe import async_gateway, blocking_gateway
 from payments_core.app.consuming import ConsumerLoop
-from payments_core.domain.consumption import CE_ID, ConsumptionPolicy, Message, message_id
+from payments_core.domain.consumption import CE_ID, CE_SOURCE, ConsumptionPolicy, Message, message_id
 from payments_core.ports.catalogue import CatalogueGateway
 from payments_core.ports.consuming import Consumed, Lane, MessageSource
 from payments_core.ports.running import Waiter
@@ -74,8 +75,15 @@ class ByPosition:
 
 
 def with_id(message: Message) -> Message:
-    """The message, with a `ce_id` made of its place and content if it has no id of its own."""
+    """The message, with a `ce_id` that is its own: of its place and content if it was given none.
+
+    One that it was given counts within its source (CloudEvents asks no more of it) and topic.
+    """
     by_content = message_id(message)
+    if by_content == message.headers.get(CE_ID):
+        whole = json.dumps([message.topic, message.headers.get(CE_SOURCE), by_content])
+        within = hashlib.sha256(whole.encode()).hexdigest()
+        return evolve(message, headers={**message.headers, CE_ID: f"{by_content[:220]}/{within[:32]}"})
     if not by_content.startswith("sha256:"):
         return message
     place = f"{message.topic}/{message.partition}/{message.position}"

@@ -24,6 +24,7 @@ from .strict_json import Json, read_json
 
 #: CloudEvents, Kafka binding, binary mode: https://github.com/cloudevents/spec (section 3.2).
 CE_ID: Final = "ce_id"
+CE_SOURCE: Final = "ce_source"
 CE_SPECVERSION: Final = "ce_specversion"
 
 #: Ids that other people make may be anything; a longer one would not fit into an index.
