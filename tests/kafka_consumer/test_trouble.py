@@ -21,6 +21,7 @@ from payments_core.adapters.sql.consuming import blocking_consumed
 from payments_core.consumer import Rejected, Transaction
 from payments_core.domain.consumption import MessageState
 from payments_core.drive import run_blocking
+from payments_core.errors import ConfigurationError
 from payments_core.ports import Io
 from payments_core.ports.consuming import KeptRecord
 from payments_core.published import PaymentSuccessful
@@ -329,3 +330,17 @@ def _patient() -> Any:
     from payments_core.consumer import ConsumptionPolicy
 
     return ConsumptionPolicy(max_attempts=1000, base_delay_s=0.1, max_delay_s=0.2)
+
+
+async def test_a_codec_that_is_not_installed_is_told(
+    topics: Topics, books: Books, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With what to install: trying again would change nothing."""
+    monkeypatch.setattr("aiokafka.codec.has_snappy", lambda: False)
+    await topics.create(partitions=1)
+    await asyncio.to_thread(topics.produce_compressed, "evt-small", "snappy")
+    one = consumer(topics.brokers, topics.prefix, books.url)
+    book(one, "async")
+    async with asyncio.timeout(60):
+        with pytest.raises(ConfigurationError, match=r"snappy.*payments-core\[kafka\]"):
+            await one.consume()

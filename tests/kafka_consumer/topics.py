@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from confluent_kafka import Producer
 
 from tests.kafka_consumer.orders import body
 
@@ -66,6 +67,14 @@ class Topics:
             for event_id in event_ids:
                 await producer.send_and_wait(self.name(), body(event_id), key=b"k")
             await (producer.commit_transaction() if commit else producer.abort_transaction())
+
+    def produce_compressed(self, event_id: str, codec: str) -> None:
+        """Send an event as a producer with that `compression.type` does."""
+        producer = Producer({"bootstrap.servers": self.brokers, "compression.type": codec})
+        # Alike enough that compressing pays: else the client leaves it as it is.
+        for _ in range(20):
+            producer.produce(self.name(), body(event_id), key=b"k")
+        assert producer.flush(30) == 0
 
     async def lag(self, group: str) -> int:
         """How many messages the broker thinks the group has not consumed."""

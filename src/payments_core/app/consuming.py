@@ -59,7 +59,10 @@ class ConsumerLoop:
         self._source.stop()
 
     async def run(self) -> None:
-        """Consume until `stop`. Raises ConfigurationError for a database without the schema, or no broker."""
+        """Consume until `stop`.
+
+        Raises ConfigurationError for a database without the schema, no broker, or a codec that is not installed.
+        """
         replaying: asyncio.Task[None] | None = None
         try:
             if await self._prepared():

@@ -21,13 +21,14 @@ from aiokafka import (  # pyright: ignore[reportMissingTypeStubs]
     ConsumerRecord,
     TopicPartition,
 )
-from aiokafka.errors import KafkaError  # pyright: ignore[reportMissingTypeStubs]
+from aiokafka.errors import KafkaError, UnsupportedCodecError  # pyright: ignore[reportMissingTypeStubs]
 from attrs import field, frozen, validators
 
 from payments_core.adapters.kafka.connection import connection
 from payments_core.adapters.kafka.quiet import quiet
 from payments_core.adapters.kafka.seldom import seldom
 from payments_core.domain.consumption import Message
+from payments_core.errors import ConfigurationError
 from payments_core.ports.consuming import Lane
 from payments_core.settings import BrokerSettings
 
@@ -133,7 +134,7 @@ class KafkaMessages(ConsumerRebalanceListener):  # type: ignore[misc]  # it has 
         self._stopping.set()
 
     async def run(self, deliver: Deliver) -> None:
-        """See MessageSource. Raises ConfigurationError where no broker is named."""
+        """See MessageSource. Raises ConfigurationError where no broker is named, or a codec is not installed."""
         quiet()
         seldom()
         self._deliver = deliver
@@ -145,6 +146,11 @@ class KafkaMessages(ConsumerRebalanceListener):  # type: ignore[misc]  # it has 
                 await self._consumer.start()
                 self._consumer.subscribe(topics=self._topics, listener=self)
                 await self._poll()
+            except UnsupportedCodecError as missing:
+                raise ConfigurationError(
+                    f"A topic's messages are compressed, and cannot be read here ({missing.args[0]}); install "
+                    "'payments-core[kafka]', which brings lz4, snappy and zstd."
+                ) from None
             except (KafkaError, OSError) as trouble:
                 failures = 1 if self._joined else failures + 1
                 if not self._is_away:
@@ -162,9 +168,6 @@ class KafkaMessages(ConsumerRebalanceListener):  # type: ignore[misc]  # it has 
     def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> Any:
         """Begin anew: after the last offset that the broker was told."""
         self._joined = True
-        if self._is_away:
-            self._is_away = False
-            _log.info("The broker is there again")
         if self._deliver is not None:
             self._lanes |= {place: PartitionLane(self._deliver) for place in assigned}
 
@@ -221,6 +224,9 @@ class KafkaMessages(ConsumerRebalanceListener):  # type: ignore[misc]  # it has 
         return found
 
     def _hand_over(self, place: TopicPartition, records: list[ConsumerRecord[bytes, bytes]]) -> None:
+        if self._is_away:
+            self._is_away = False
+            _log.info("The broker is there again")
         lane = self._lanes.get(place)
         if lane is not None and lane.task is None and records:
             self._consumer.pause(place)
