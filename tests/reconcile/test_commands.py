@@ -121,6 +121,9 @@ def test_verify_tells_the_difference_and_then_none(payments: Payments, sandbox: 
     "words",
     [
         ["reconcile", "--since", "yesterday"],
+        ["reconcile", "--since", "2999-01-01"],
+        ["verify", "--since", "2999-01-01"],
+        ["reconcile", "--every", "99999999w"],
         ["reconcile", "--since", "1d", "--until", "2d"],
         ["reconcile", "--every", "0m"],
         ["reconcile", "--every", "15m", "--since", "3d"],

@@ -48,6 +48,8 @@ def command(*, group: str, named: tuple[str, ...], instance_id: str | None) -> N
     Stripe refuses, and what cannot be read, is kept as a dead letter: see `payments consumed`.
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    # It tells of every plugin it loads, whenever an embedded file is made.
+    logging.getLogger("alembic").setLevel(logging.WARNING)
     with told():
         settings, consumer = Settings.from_env(), ConsumerSettings.from_env()
         if not settings.kafka_brokers:

@@ -9,6 +9,7 @@ from typing import Any, Final
 import click
 
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_YEAR: Final = timedelta(days=366)
 _DURATION: Final = re.compile(r"([0-9]{1,8})([smhdw])")
 _SECONDS: Final = (("d", 86_400), ("h", 3_600), ("m", 60))
 
@@ -29,13 +30,23 @@ def moment(_ctx: click.Context, _param: click.Parameter, value: str | None) -> d
         ) from None
 
 
+def past(ctx: click.Context, param: click.Parameter, value: str | None) -> datetime | None:
+    """A click callback: the same, and not in the future."""
+    found = moment(ctx, param, value)
+    if found is not None and found > datetime.now(UTC):
+        raise click.BadParameter(f"{value!r} lies in the future.")
+    return found
+
+
 def duration(_ctx: click.Context, _param: click.Parameter, value: str | None) -> timedelta | None:
-    """A click callback: a length of time, longer than none."""
+    """A click callback: a length of time, longer than none and no longer than a year."""
     if value is None:
         return None
     found = _duration(value)
     if not found:
         raise click.BadParameter(f"{value!r} is no length of time; write it as 90s, 30m, 2h, 7d or 4w.")
+    if found > _YEAR:
+        raise click.BadParameter(f"{value!r} is too long; a year is the most.")
     return found
 
 

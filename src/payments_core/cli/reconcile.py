@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 import click
 
 from payments_core import Payments, Reconciled
-from payments_core.cli.moments import clock, duration, moment
+from payments_core.cli.moments import clock, duration, moment, past
 from payments_core.cli.watching import Onlooker, counted, leaving_on_signals, onlooker_on_stderr, opened
 from payments_core.drive import run_blocking
 from payments_core.errors import PaymentsError
@@ -18,7 +18,7 @@ _UNFINISHED = "Ended early. The next run goes on from where this one came to."
 
 
 @click.command("reconcile")
-@click.option("--since", callback=moment, metavar="WHEN", help="Where to begin: 3d (ago) or an ISO time.")
+@click.option("--since", callback=past, metavar="WHEN", help="Where to begin: 3d (ago) or an ISO time.")
 @click.option("--until", callback=moment, metavar="WHEN", help="Where to end; now where not given.")
 @click.option("--undelivered", is_flag=True, help="Of the events, only those that Stripe could not deliver.")
 @click.option("--objects/--no-objects", default=True, help="Look at sessions, intents, invoices and refunds too.")

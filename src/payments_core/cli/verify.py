@@ -8,7 +8,7 @@ from datetime import datetime
 import click
 
 from payments_core import Drift, DriftReport, Money
-from payments_core.cli.moments import clock, moment
+from payments_core.cli.moments import clock, moment, past
 from payments_core.cli.watching import counted, leaving_on_signals, onlooker_on_stderr, opened
 from payments_core.domain.drift import MOST_KEPT, written
 from payments_core.domain.strict_json import write_json
@@ -18,7 +18,7 @@ from payments_core.money import InvalidAmount
 
 @click.command("verify")
 @click.option(
-    "--since", callback=moment, metavar="WHEN", help="Where to begin: 90d (ago) or an ISO time; 30 days ago if not."
+    "--since", callback=past, metavar="WHEN", help="Where to begin: 90d (ago) or an ISO time; 30 days ago if not."
 )
 @click.option("--until", callback=moment, metavar="WHEN", help="Where to end; now where not given.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
