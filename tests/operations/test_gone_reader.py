@@ -28,6 +28,22 @@ def environment(folder: Path) -> dict[str, str]:
     }
 
 
+def test_a_full_disk_is_one_sentence(tmp_path: Path) -> None:
+    """As `payments events list > file` meets it: exit code 1, and no traceback."""
+    upgrade(f"sqlite:///{tmp_path / 'payments.db'}")
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", COMMAND, "events", "list", "--json"],
+            env=environment(tmp_path),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+    assert (done.returncode, "no room left" in done.stderr, "Traceback" in done.stderr) == (1, True, False), done.stderr
+
+
 @pytest.mark.parametrize("asked", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize(
     "arguments",

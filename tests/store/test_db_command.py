@@ -42,6 +42,8 @@ def test_checking_says_what_to_do(postgres_url: str) -> None:
     assert (before.exit_code, after.exit_code) == (1, 0)
     assert "run `payments db upgrade`" in before.output
     assert after.output == "The schema is current.\n"
+    told = json.loads(run("check", "--json", url=postgres_url).output)
+    assert told == {"revision": schema.HEAD, "needed": schema.HEAD, "sufficient": True}
 
 
 def test_the_revision_is_printed_for_people_and_programs(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ extra that brings its libraries, and one line of help.
 
 from __future__ import annotations
 
+import errno
 import importlib
 import importlib.util
 import sys
@@ -48,7 +49,12 @@ def main() -> None:
     """Entry point of the console script."""
     if importlib.util.find_spec("click") is None:
         sys.exit("The payments command needs click: pip install 'payments-core[cli]'")
-    _group()(prog_name="payments")
+    try:
+        _group()(prog_name="payments")
+    except OSError as trouble:
+        if trouble.errno != errno.ENOSPC:
+            raise
+        sys.exit("Error: there is no room left where the output or a file is to be written.")
 
 
 def _group() -> click.Group:

@@ -37,15 +37,21 @@ def current(*, as_json: bool) -> None:
     """Print the revision that the schema has."""
     with told():
         found = schema.current(database_url())
-    if as_json:
-        click.echo(json.dumps({"revision": found, "needed": schema.HEAD, "sufficient": schema.is_sufficient(found)}))
-    else:
-        click.echo(found or "none")
+    click.echo(_as_json(found) if as_json else found or "none")
 
 
 @command.command("check")
-def check() -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object, as `current` does.")
+def check(*, as_json: bool) -> None:
     """Exit 0 when this version can work on the schema, else 1 with what to do."""
     with told():
-        schema.check(database_url())
-    click.echo("The schema is current.")
+        url = database_url()
+        if as_json:
+            click.echo(_as_json(schema.current(url)))
+        schema.check(url)
+    if not as_json:
+        click.echo("The schema is current.")
+
+
+def _as_json(found: str | None) -> str:
+    return json.dumps({"revision": found, "needed": schema.HEAD, "sufficient": schema.is_sufficient(found)})
