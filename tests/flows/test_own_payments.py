@@ -143,6 +143,17 @@ def test_a_failed_delayed_payment_is_not_processing_again_when_its_completion_co
     assert shop.only_payment().state is PaymentState.OPEN
 
 
+def test_a_decline_that_is_told_late_does_not_end_a_promise(shop: Shop) -> None:
+    """A card was declined, then a bank debit was promised; the card's news comes last, and the promise stands."""
+    opened = shop.checkout()
+    own_intent(shop, opened, intent(status="processing", latest_charge="ch_sepa"))
+    shop.hear(DONE, own_session(shop, opened, payment_status="unpaid"))
+    mark = {"metadata": dict(shop.gateway.sent[0].params["metadata"])}
+    shop.hear(INTENT_FAILED, {**declined("ch_card"), **mark})
+    assert len(shop.published("payment.failed")) == 1
+    assert shop.only_payment().state is PaymentState.PROCESSING
+
+
 def test_an_expired_session_is_told_once(shop: Shop) -> None:
     """`checkout.expired`, with what the session would have cost."""
     opened = shop.checkout(customer_email="given@example.test")

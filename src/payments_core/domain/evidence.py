@@ -31,7 +31,7 @@ class Evidence:
     `discriminator` tells facts of one kind apart: the charge of a failed attempt, "" for what happens once. `lines` are
     Stripe's, for payments not started here. `billing_email` is what the payer gave to the card form. `discrepancies`
     are what keeps a payment from being settled; `reason` is why an attempt failed, or why somebody decided about a
-    payment as they did.
+    payment as they did. `is_past`: it happened, and the payment has gone on since, so its state stays.
     """
 
     finding: Finding
@@ -44,6 +44,7 @@ class Evidence:
     billing_email: str | None = field(default=None, repr=False)
     reason: str | None = None
     discrepancies: tuple[Difference, ...] = ()
+    is_past: bool = False
 
 
 def amount_of(payment: Payment, evidence: Evidence) -> Money:

@@ -45,7 +45,7 @@ class Gathering:
         if isinstance(subject, Decision):
             return await self._of_decision(news.claim, subject, payment)
         if isinstance(subject, Intent) and news.claim is Claim.INTENT_FAILED:
-            evidence = _declined(subject, event_id)
+            evidence = await self._failed(subject, payment, event_id)
         # The names that it brings are noted, nothing more is asked.
         elif payment.state in WITH_MONEY and news.claim is not Claim.SESSION_FAILED_LATER:
             evidence = Evidence(finding=Finding.LINKED, refs=refs_of(subject))
@@ -68,6 +68,12 @@ class Gathering:
         if evidence.finding is Finding.PROMISED and await self._is_broken(session):
             return evolve(evidence, finding=Finding.LINKED)
         return evidence
+
+    async def _failed(self, intent: Intent, payment: Payment, event_id: str) -> Evidence:
+        """A failed attempt, by its own event; of one that a promise came after, the news is late."""
+        is_promised = payment.state is PaymentState.PROCESSING
+        is_past = is_promised and (await self.gateway.intent(intent.id)).status not in _BROKEN
+        return evolve(_declined(intent, event_id), is_past=is_past)
 
     async def _is_broken(self, session: Session) -> bool:
         """Whether the promise of a delayed method has failed already: its news may have overtaken the completion."""

@@ -13,7 +13,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Final
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from ..domain.delivery import ClaimedEvent
 from ..domain.events import (
@@ -137,7 +137,10 @@ def _judged(payment: Payment, evidence: Evidence) -> tuple[Payment, Step | None,
     """The payment with its new names, what happens to it, and the evidence as it was proved or found wanting."""
     judged = proved(payment, evidence)
     named = linked(payment, judged.refs)
-    return named, next_step(named.state, judged.finding), judged
+    step = next_step(named.state, judged.finding)
+    if step is not None and judged.is_past:
+        step = evolve(step, state=named.state)
+    return named, step, judged
 
 
 def _change(
