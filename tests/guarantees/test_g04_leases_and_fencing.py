@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from payments_core import PaymentSuccessful
-from payments_core.domain.delivery import LEASE_S, InboxState
+from payments_core.domain.delivery import LATE_LEASES, LEASE_S, InboxState
 from tests.flows.shop import intent, own_intent, own_session
 from tests.guarantees.deployment import Deployment
 from tests.guarantees.world import DONE, World
@@ -119,7 +119,7 @@ def test_every_takeover_raises_the_token(world: World, other: Deployment) -> Non
     claims: list[Any] = []
     for _ in range(3):
         claims += claim(other)
-        world.advance(LEASE_S + 1)
+        world.advance(LEASE_S * LATE_LEASES + 1)
     assert [one.token for one in claims] == sorted({one.token for one in claims})
     for stale in claims[:2]:
         other.wait(other.payments.core.processing.process(stale))

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from payments_core import PaymentSuccessful
-from payments_core.domain.delivery import LEASE_S, MAX_ATTEMPTS, InboxState, retry_delay_s
+from payments_core.domain.delivery import LATE_LEASES, LEASE_S, MAX_ATTEMPTS, InboxState, retry_delay_s
 from payments_core.services.inspection import ReplayOutcome, Which, replay
 from tests.flows.shop import DROPPED, own_session
 from tests.guarantees.world import DONE, World
@@ -158,7 +158,7 @@ def test_an_event_that_kills_its_worker_runs_out_of_attempts(world: World) -> No
     for attempt in range(1, MAX_ATTEMPTS + 1):
         (claimed,) = world.shop.wait(store.claim(limit=20, lease_s=LEASE_S))
         assert claimed.attempt == attempt
-        world.advance(LEASE_S + 1)
+        world.advance(LEASE_S * LATE_LEASES + 1)
     world.shop.work()
     assert (world.inbox(event_id).state, handler.calls) == (InboxState.DEAD, 0)
 

@@ -18,7 +18,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from payments_core.adapters.memory import MemoryStore
 from payments_core.adapters.sql import Limits, blocking_store, upgrade
-from payments_core.domain.delivery import ClaimedEvent, InboxState
+from payments_core.domain.delivery import LATE_LEASES, ClaimedEvent, InboxState
 from payments_core.drive import run_blocking
 from payments_core.ports import Store
 from payments_core.testing.contracts.examples import received
@@ -90,7 +90,7 @@ class InboxMachine(RuleBasedStateMachine):
         if new:
             self.model.rows[name] = Row(len(self.model.rows) + 1, self.model.now_s, self.model.now_s)
 
-    @rule(seconds=st.sampled_from([1, 10, 29, 30, 31, 100]))
+    @rule(seconds=st.sampled_from([1, 10, 29, 30, 31, 100, 121]))
     def pass_time(self, seconds: int) -> None:
         self.clock.advance(seconds)
         self.model.now_s += seconds
@@ -102,7 +102,8 @@ class InboxMachine(RuleBasedStateMachine):
         # One whose lease ran out comes alone: it may be what ended its worker.
         expected = [row for row in due if row.state is InboxState.LEASED][:1] or due[:limit]
         for row in expected:
-            row.state, row.next_s = InboxState.LEASED, self.model.now_s + lease_s
+            leases = LATE_LEASES if row.state is InboxState.LEASED else 1
+            row.state, row.next_s = InboxState.LEASED, self.model.now_s + lease_s * leases
             row.token += 1
             row.attempts += 1
         self.claims.extend(found)

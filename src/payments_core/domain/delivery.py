@@ -36,6 +36,9 @@ BASE_DELAY_S: Final = 2
 DELAY_GROWTH: Final = 3
 MAX_DELAY_S: Final = 12 * 3600
 LEASE_S: Final = 30
+#: Leases that an event is given whose lease ran out: more than the longest wait for Stripe (93 s). Its worker may be
+#: alive and waiting: taken over again and again, minutes of a Stripe that hangs would use up a day's attempts.
+LATE_LEASES: Final = 4
 #: Events leased by one claim, and how many of them are worked at once, as tasks or as threads. The second stays below
 #: the store's pool, so that requests find a connection while the runner is busy; more of them would only wait for the
 #: interpreter.
@@ -83,6 +86,8 @@ class ClaimedEvent:
 @frozen(kw_only=True)
 class DeliveryPolicy:
     """How events are handled. `lease_s`: how long a worker may be silent before its event is taken over.
+
+    One that was taken over is given four times that.
 
     A lease shorter than what a handler waits for elsewhere makes work be done twice (its effects never: the fencing
     token refuses the slower one). `hands`: how many payments one process works at once, where its store takes more than

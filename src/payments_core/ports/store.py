@@ -167,7 +167,7 @@ class Store(Protocol):
     - `claim` gives each due event to one caller only, for `lease_s` seconds by the database's clock, counts the
       attempt, and raises the token. Due are ready events, parked ones whose time has come and leased ones whose
       lease ran out. One whose lease ran out is claimed alone: it may be what ended its worker, and must not use up the
-      attempts of those that would be claimed with it.
+      attempts of those that would be claimed with it; and for LATE_LEASES times as long.
     - No two events with the same lane are leased at once: not by two claims, and not by `assign_lane`.
     - `assign_lane`, `let_go` and `bury` return False, and change nothing, when the token is not current. `assign_lane`
       also returns False when another event of the lane is leased; the caller lets go.

@@ -8,7 +8,7 @@ from typing import Final
 
 from attrs import define, field, frozen
 
-from payments_core.domain.delivery import ClaimedEvent, InboxState, ReceivedEvent
+from payments_core.domain.delivery import LATE_LEASES, ClaimedEvent, InboxState, ReceivedEvent
 from payments_core.domain.opening import Opening
 from payments_core.domain.payment import Payment
 from payments_core.domain.refs import Ref
@@ -124,6 +124,7 @@ class Data:
         # What may have ended its worker is claimed alone: it must not use up the attempts of others.
         abandoned = [event for event in due if event.state is InboxState.LEASED]
         chosen = sorted(abandoned, key=lambda event: (event.next_at, event.seq))[: min(limit, 1)] or chosen
+        lease *= LATE_LEASES if abandoned else 1
         for event in chosen:
             event.state, event.next_at = InboxState.LEASED, now + lease
             event.token += 1

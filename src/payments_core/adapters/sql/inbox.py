@@ -43,7 +43,7 @@ from payments_core.adapters.sql.rows import read_claimed
 from payments_core.adapters.sql.statements import Dialect, later_sql, now_sql
 from payments_core.adapters.sql.states import DEAD, DONE, LEASED, PARKED, READY, is_open
 from payments_core.adapters.sql.tables import inbox
-from payments_core.domain.delivery import ClaimedEvent
+from payments_core.domain.delivery import LATE_LEASES, ClaimedEvent
 from payments_core.errors import StoreUnavailable
 
 #: An UPDATE of an event, provided that the claim still holds it.
@@ -96,10 +96,11 @@ async def claim_in(link: Link, dialect: Dialect, *, limit: int, lease_s: int) ->
 
     Raises StoreUnavailable, on PostgreSQL as a lost race when another claimant takes one of its lanes.
     """
-    given = dialect.moment() | dialect.later(lease_s)
-    found = await _leased(link, dialect, given | {"up_to": min(limit, 1)}, abandoned=True)
+    late = dialect.moment() | dialect.later(lease_s * LATE_LEASES) | {"up_to": min(limit, 1)}
+    found = await _leased(link, dialect, late, abandoned=True)
     if not found:
-        found = await _leased(link, dialect, given | {"up_to": limit}, abandoned=False)
+        given = dialect.moment() | dialect.later(lease_s) | {"up_to": limit}
+        found = await _leased(link, dialect, given, abandoned=False)
     return sorted(map(read_claimed, found), key=lambda event: event.seq)
 
 

@@ -78,6 +78,19 @@ class ClaimContract:
         assert handled == [["evt_0"], ["evt_1"], ["evt_2"], ["evt_3"]]
 
     @scenario
+    async def test_what_outlasted_its_lease_is_given_four(self, world: StoreWorld) -> None:
+        """Its worker may be alive and waiting for Stripe: if others took it over at once, they used up its attempts."""
+        store = await world.open()
+        await store.receive(received("evt_1"))
+        await claim_one(store, lease_s=100)
+        await world.pass_time(101)
+        late = await claim_one(store, lease_s=100)
+        await world.pass_time(350)
+        assert not await store.claim(limit=10, lease_s=100)
+        await world.pass_time(51)
+        assert (await claim_one(store)).attempt == late.attempt + 1
+
+    @scenario
     async def test_an_expired_lease_that_nobody_took_is_still_held(self, world: StoreWorld) -> None:
         """Being late is no harm as long as nobody else has started."""
         store = await world.open()
