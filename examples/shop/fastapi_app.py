@@ -11,6 +11,7 @@ from fastapi import FastAPI, Request
 from fastapi.params import Query
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from fastapi.staticfiles import StaticFiles
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from examples.shop import cart as carts
@@ -22,6 +23,7 @@ from payments_core import (
     PaymentFailed,
     PaymentsError,
     PaymentSuccessful,
+    SessionNotFound,
     StripeEvent,
     Transaction,
 )
@@ -120,9 +122,12 @@ def _show(app: FastAPI, payments: AsyncPayments, engine: AsyncEngine) -> None:
     async def success(request: Request, session_id: Annotated[str, Query()] = "") -> Response:
         try:
             status = await payments.session_status(session_id)
-        except PaymentsError as error:
+            happened = await activity()
+        except SessionNotFound as error:
             return HTMLResponse(pages.problem(_cart(request), error), error.status)
-        page = HTMLResponse(pages.success(_cart(request), status, await activity()))
+        except (PaymentsError, SQLAlchemyError):
+            return HTMLResponse(pages.unseen(_cart(request)), 503)
+        page = HTMLResponse(pages.success(_cart(request), status, happened))
         if status.payment_status in ("paid", "no_payment_required"):
             page.delete_cookie(carts.COOKIE)
         return page

@@ -6,6 +6,7 @@ from typing import Any
 
 from flask import Flask, Response, jsonify, redirect, request
 from sqlalchemy import Engine, create_engine
+from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.wrappers import Response as AnyResponse
 
 from examples.shop import cart as carts
@@ -17,6 +18,7 @@ from payments_core import (
     Payments,
     PaymentsError,
     PaymentSuccessful,
+    SessionNotFound,
     StripeEvent,
     Transaction,
 )
@@ -107,9 +109,12 @@ def _show(app: Flask, payments: Payments, engine: Engine) -> None:
     def success() -> Response | tuple[str, int]:
         try:
             status = payments.session_status(request.args.get("session_id", ""))
-        except PaymentsError as error:
+            happened = activity()
+        except SessionNotFound as error:
             return pages.problem(_cart(), error), error.status
-        page = Response(pages.success(_cart(), status, activity()))
+        except (PaymentsError, SQLAlchemyError):
+            return pages.unseen(_cart()), 503
+        page = Response(pages.success(_cart(), status, happened))
         if status.payment_status in ("paid", "no_payment_required"):
             page.delete_cookie(carts.COOKIE)
         return page

@@ -72,6 +72,11 @@ def problem(cart: Mapping[str, int], error: PaymentsError) -> str:
     return _render("problem.html", cart, heading=heading, title=error.title, detail=error.detail, status=error.status)
 
 
+def unseen(cart: Mapping[str, int]) -> str:
+    """A buyer is back who may have paid, and nobody can be asked: nothing is said that would make him pay again."""
+    return _render("unseen.html", cart)
+
+
 def missing(cart: Mapping[str, int]) -> str:
     """No page of the shop has this address."""
     return _render("problem.html", cart, heading="There is no such page", title="Not found", detail="", status=404)

@@ -6,12 +6,16 @@ import json
 import os
 import re
 import signal
+import sqlite3
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import closing
+from pathlib import Path
 from uuid import uuid4
 
 import httpx2
+import pytest
 
-from tests.examples.demo import WEBHOOK_SECRET, Demo, card, records, signed, until
+from tests.examples.demo import WEBHOOK_SECRET, Demo, card, records, running, signed, until
 
 REFERENCE_CALL = {
     "products": [{"name": "Premium T-Shirt", "price": 29.99, "quantity": 2, "image": "https://example.com/tshirt.jpg"}],
@@ -111,6 +115,30 @@ def test_an_unknown_checkout_has_a_page_of_its_own(demo: Demo) -> None:
     assert answer.status_code == 404
     assert "There is no such checkout" in answer.text
     assert "<script>" not in answer.text.replace('<script src="/static/activity.js" defer></script>', "")
+
+
+@pytest.mark.parametrize("framework", ["fastapi", "flask"])
+def test_a_buyer_whose_payment_cannot_be_seen_is_not_asked_for_another(framework: str, tmp_path: Path) -> None:
+    """While the shop's table or Stripe is away, a buyer who has paid is told to look again, and not to pay again."""
+    with running(tmp_path, FRAMEWORK=framework) as demo, httpx2.Client(base_url=demo.url, timeout=60) as browser:
+        browser.post("/cart/add", data={"product": "mug"})
+        back = httpx2.post(browser.post("/checkout").headers["location"], data=card("4242424242424242"), timeout=30)
+        with closing(sqlite3.connect(tmp_path / "demo.db")) as connection:
+            connection.execute("DROP TABLE shop_order")
+        without_store = browser.get(back.headers["location"])
+        sandbox = demo.child("payments sandbox")
+        demo.process.send_signal(signal.SIGSTOP)  # it would end the shop with the sandbox
+        try:
+            os.kill(sandbox, signal.SIGKILL)
+            without_stripe = browser.get(back.headers["location"])
+        finally:
+            demo.process.send_signal(signal.SIGCONT)
+    for answer in (without_store, without_stripe):
+        assert answer.status_code == 503
+        assert "Do not pay again" in answer.text
+        assert "Nothing was charged" not in answer.text
+        main = answer.text.partition("<main")[2]
+        assert re.findall('href="([^"]*)"', main) == [""]
 
 
 def test_an_address_that_no_page_has_is_a_page(demo: Demo) -> None:
