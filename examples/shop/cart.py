@@ -7,7 +7,7 @@ from typing import Final
 from uuid import UUID, uuid4
 
 from examples.shop.catalogue import PRODUCTS, Product
-from payments_core import Cart, CheckoutRequest, Line, Money
+from payments_core import Cart, CheckoutRequest, Line, Money, SessionStatus
 
 COOKIE: Final = "cart"
 MOST: Final = 20
@@ -79,6 +79,12 @@ def checkout_of(cart: Mapping[str, int], *, shop_url: str) -> CheckoutRequest:
             Line(product.name, product.price, pieces, image=f"{shop_url}/static/{product.picture}")
             for product, pieces, _ in lines(cart)
         ),
-        success_url=f"{shop_url}/success?session_id={{CHECKOUT_SESSION_ID}}",
+        success_url=f"{shop_url}/success?session_id={{CHECKOUT_SESSION_ID}}&cart={write_cart(cart)}",
         cancel_url=f"{shop_url}/cart",
     )
+
+
+def left_by(status: SessionStatus, cart: Mapping[str, int], opened_with: str | None) -> dict[str, int]:
+    """What is still to be bought: a paid checkout clears the cart it was opened with, and no later one."""
+    is_paid = status.payment_status in ("paid", "no_payment_required")
+    return {} if is_paid and read_cart(opened_with) == cart else dict(cart)

@@ -119,7 +119,7 @@ def _show(app: FastAPI, payments: AsyncPayments, engine: AsyncEngine) -> None:
         return RedirectResponse(str(session.url), 303)
 
     @app.get("/success")
-    async def success(request: Request, session_id: Annotated[str, Query()] = "") -> Response:
+    async def success(request: Request, session_id: Annotated[str, Query()] = "", cart: str = "") -> Response:
         try:
             status = await payments.session_status(session_id)
             happened = await activity()
@@ -127,8 +127,9 @@ def _show(app: FastAPI, payments: AsyncPayments, engine: AsyncEngine) -> None:
             return HTMLResponse(pages.problem(_cart(request), error), error.status)
         except (PaymentsError, SQLAlchemyError):
             return HTMLResponse(pages.unseen(_cart(request)), 503)
-        page = HTMLResponse(pages.success(_cart(request), status, happened))
-        if status.payment_status in ("paid", "no_payment_required"):
+        left = carts.left_by(status, _cart(request), cart)
+        page = HTMLResponse(pages.success(left, status, happened))
+        if not left:
             page.delete_cookie(carts.COOKIE)
         return page
 

@@ -114,8 +114,9 @@ def _show(app: Flask, payments: Payments, engine: Engine) -> None:
             return pages.problem(_cart(), error), error.status
         except (PaymentsError, SQLAlchemyError):
             return pages.unseen(_cart()), 503
-        page = Response(pages.success(_cart(), status, happened))
-        if status.payment_status in ("paid", "no_payment_required"):
+        left = carts.left_by(status, _cart(), request.args.get("cart"))
+        page = Response(pages.success(left, status, happened))
+        if not left:
             page.delete_cookie(carts.COOKIE)
         return page
 

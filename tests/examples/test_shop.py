@@ -141,6 +141,20 @@ def test_a_buyer_whose_payment_cannot_be_seen_is_not_asked_for_another(framework
         assert re.findall('href="([^"]*)"', main) == [""]
 
 
+def test_a_look_at_an_old_success_page_leaves_today_s_cart(demo: Demo) -> None:
+    """A paid session clears the cart that it was opened with, and no other."""
+    with httpx2.Client(base_url=demo.url, timeout=30) as browser:
+        browser.post("/cart/add", data={"product": "mug"})
+        paid = httpx2.post(browser.post("/checkout").headers["location"], data=card("4242424242424242"), timeout=30)
+        assert "that is paid" in browser.get(paid.headers["location"]).text
+        assert browser.cookies.get("cart") is None
+        browser.post("/cart/add", data={"product": "tote"})
+        again = browser.get(paid.headers["location"])
+        assert "that is paid" in again.text
+        assert "in the cart" in again.text
+        assert (browser.cookies.get("cart") or "").strip('"') == "tote:1"
+
+
 def test_an_address_that_no_page_has_is_a_page(demo: Demo) -> None:
     """In the shop's own dress; under the payment routes it stays JSON."""
     page = httpx2.get(f"{demo.url}/nowhere", timeout=30)
