@@ -28,6 +28,7 @@ from .domain.events import StripeEvent
 from .domain.signature import TOLERANCE_S, check_signature
 from .domain.stripe_event import read_event
 from .errors import ConfigurationError, FlowSuspendedError, InvalidSignature, MalformedEvent
+from .services.handlers import refuse_generator, refuse_yielding
 from .settings import checked_webhook_secrets
 
 H = TypeVar("H", bound=Callable[..., Any])
@@ -105,6 +106,7 @@ class _Dispatcher:
         """A decorator that registers a handler for a Stripe event type, or for `*`, every type."""
 
         def register(handler: H) -> H:
+            refuse_yielding(handler)
             self._check(handler)
             self._handlers.setdefault(event_type, []).append(handler)
             return handler
@@ -136,7 +138,7 @@ class WebhookDispatcher(_Dispatcher):
         if self._store is not None and _plain(self._store.is_handled(event.id), self._store):
             return Dispatched(event, 0, duplicate=True)
         for handler in handlers:
-            _plain(handler(event), handler)
+            refuse_generator(_plain(handler(event), handler), handler)
         if self._store is not None:
             _plain(self._store.mark_handled(event.id), self._store)
         return Dispatched(event, len(handlers))
@@ -158,7 +160,7 @@ class AsyncWebhookDispatcher(_Dispatcher):
         if self._store is not None and await _awaited(self._store.is_handled(event.id)):
             return Dispatched(event, 0, duplicate=True)
         for handler in handlers:
-            await _awaited(handler(event))
+            refuse_generator(await _awaited(handler(event)), handler)
         if self._store is not None:
             await _awaited(self._store.mark_handled(event.id))
         return Dispatched(event, len(handlers))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import pytest
@@ -170,6 +172,35 @@ def test_an_awaitable_that_a_plain_handler_returns_is_not_dropped() -> None:
     dispatcher.on("*")(lambda event: coroutine(event))
     with pytest.raises(FlowSuspendedError, match="returned an awaitable"):
         dispatcher.dispatch(FAILED, signed(FAILED))
+
+
+def generator(_: object) -> Iterator[None]:
+    yield
+
+
+async def async_generator(_: object) -> AsyncIterator[None]:
+    yield
+
+
+class GeneratorObject:
+    def __call__(self, _: object) -> Iterator[None]:
+        yield
+
+
+@pytest.mark.parametrize("handler", [generator, async_generator, GeneratorObject(), partial(generator)])
+def test_a_handler_that_yields_is_refused(world: Any, handler: Any) -> None:
+    """Calling it would run nothing of it, and count as handled."""
+    with pytest.raises(ConfigurationError, match="yields, and would never run: take the yield out"):
+        world.build([SECRET]).on("*")(handler)
+
+
+@pytest.mark.parametrize("made", [generator, async_generator])
+def test_a_generator_that_a_handler_returns_is_not_dropped(world: Any, made: Any) -> None:
+    """A lambda around a generator function passes registration; running it is loud."""
+    dispatcher = world.build([SECRET], now=at)
+    dispatcher.on("*")(lambda event: made(event))
+    with pytest.raises(ConfigurationError, match="returned a generator, and nothing ran it"):
+        world.dispatch(dispatcher, FAILED, signed(FAILED))
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 import sys
+from collections.abc import AsyncIterator, Iterator
 from contextlib import closing
 from typing import Any
 
@@ -12,6 +14,7 @@ from sqlalchemy import text
 
 from payments_core import AsyncPayments, ConfigurationError, PaymentFailed, Payments, PaymentSuccessful, Settings
 from payments_core.adapters.memory import MemoryGateway, MemoryStore
+from payments_core.app.invokers import AsyncInvoker
 from payments_core.domain.delivery import MAX_ATTEMPTS, InboxState
 from payments_core.domain.events import DomainEvent
 from payments_core.domain.payment import PaymentState
@@ -204,6 +207,40 @@ def test_payments_refuses_a_coroutine_function(handler: Any) -> None:
     """At registration, in a sentence that names the handler: there is no loop to run it on."""
     with pytest.raises(ConfigurationError, match="async function.*AsyncPayments"):
         blocking_payments().on(PaymentSuccessful)(handler)
+
+
+def generator(event: object) -> Iterator[None]:
+    yield
+
+
+async def async_generator(event: object, tx: object) -> AsyncIterator[None]:
+    yield
+
+
+@pytest.mark.parametrize("build", [blocking_payments, async_payments])
+@pytest.mark.parametrize("handler", [generator, async_generator])
+def test_a_handler_that_yields_is_refused(build: Any, handler: Any) -> None:
+    """Calling it would run nothing of it, and its payment would count as handled."""
+    with pytest.raises(ConfigurationError, match=r"generator yields, and would never run: take the yield out\."):
+        build().on(PaymentSuccessful)(handler)
+
+
+@pytest.mark.parametrize("made", [generator, lambda event: async_generator(event, None)])
+def test_a_generator_returned_by_a_handler_fails_the_attempt(shop: Shop, made: Any) -> None:
+    """A lambda around a generator function passes registration; its event is tried again, not counted as handled."""
+    shop.payments.on("charge.refunded")(lambda event: made(event))
+    event_id = shop.hear("charge.refunded", {"id": "ch_1"})
+    assert (shop.inbox(event_id).state, shop.inbox(event_id).attempts) == (InboxState.READY, 1)
+
+
+def test_a_generator_returned_by_a_coroutine_function_is_not_dropped() -> None:
+    """Awaiting the one runs nothing of the other."""
+
+    async def handler(event: object) -> object:
+        return generator(event)
+
+    with pytest.raises(ConfigurationError, match="handler returned a generator, and nothing ran it"):
+        asyncio.run(AsyncInvoker().call(handler, "event"))
 
 
 def test_async_payments_refuses_a_plain_function_that_wants_the_transaction() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import attrs
@@ -58,6 +59,16 @@ def test_a_handler_that_cannot_be_called_is_refused(handler: Any) -> None:
     """It takes the event, or the event and the transaction."""
     with pytest.raises(ConfigurationError):
         EventConsumer("orders", settings=SETTINGS).on(CheckoutExpired)(handler)
+
+
+def yielding(event: Any) -> Iterator[None]:
+    yield
+
+
+def test_a_handler_that_yields_is_refused() -> None:
+    """Calling it would run nothing of it, and its message would count as handled."""
+    with pytest.raises(ConfigurationError, match="yielding yields, and would never run"):
+        EventConsumer("orders", settings=SETTINGS).on(CheckoutExpired)(yielding)
 
 
 @pytest.mark.parametrize("group", ["", "two words", "x" * 201, "a/b"])

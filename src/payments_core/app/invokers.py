@@ -9,6 +9,7 @@ from typing import Any
 
 from payments_core.errors import ConfigurationError, FlowSuspendedError, PaymentsError, reason_of
 from payments_core.ports import Handler
+from payments_core.services.handlers import refuse_generator
 
 
 def is_coroutine_function(handler: Handler) -> bool:
@@ -32,7 +33,7 @@ class BlockingInvoker:
             )
 
     async def call(self, handler: Handler, *arguments: object) -> None:
-        """Run the handler; an awaitable that it returns is an error, not a result to be dropped."""
+        """Run the handler; an awaitable or a generator that it returns is an error, not a result to be dropped."""
         try:
             result = handler(*arguments)
         except asyncio.CancelledError as strayed:
@@ -43,6 +44,7 @@ class BlockingInvoker:
             raise FlowSuspendedError(
                 f"{_name(handler)} returned an awaitable in the synchronous facade; nothing ran it."
             )
+        refuse_generator(result, handler)
 
 
 class AsyncInvoker:
@@ -57,7 +59,7 @@ class AsyncInvoker:
             )
 
     async def call(self, handler: Handler, *arguments: object) -> None:
-        """Run the handler to its end."""
+        """Run the handler to its end; a generator that it returns is an error."""
         try:
             await self._run(handler, *arguments)
         except asyncio.CancelledError as strayed:
@@ -67,12 +69,14 @@ class AsyncInvoker:
             raise HandlerCancelled(reason_of(strayed)) from strayed
 
     async def _run(self, handler: Handler, *arguments: object) -> None:
+        called: Any = handler
         if is_coroutine_function(handler):
-            await handler(*arguments)
-            return
-        result: Any = await asyncio.to_thread(handler, *arguments)
-        if inspect.isawaitable(result):
-            await result
+            result = await called(*arguments)
+        else:
+            result = await asyncio.to_thread(called, *arguments)
+            if inspect.isawaitable(result):
+                result = await result
+        refuse_generator(result, handler)
 
 
 def _name(handler: Handler) -> str:

@@ -11,7 +11,7 @@ from ..errors import ConfigurationError, MalformedEvent, UnknownEvent
 from ..ports import Handler, Io, Transaction
 from ..published import PublishedEvent, parse_published
 from ..published.models import PUBLISHED
-from ..services.handlers import wants_transaction
+from ..services.handlers import refuse_yielding, wants_transaction
 
 H = TypeVar("H", bound=Handler)
 
@@ -45,6 +45,7 @@ class PublishedHandlers:
         key = _key(event)
 
         def register(handler: H) -> H:
+            refuse_yielding(handler)
             wants_tx = wants_transaction(handler)
             self._join_world(handler)
             self._by_type.setdefault(key, []).append((handler, wants_tx))

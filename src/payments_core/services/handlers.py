@@ -33,6 +33,7 @@ class Handlers:
         key = _key(event)
 
         def register(handler: H) -> H:
+            refuse_yielding(handler)
             wants_tx = wants_transaction(handler)
             self.invoker.check(handler, wants_tx=wants_tx)
             self._by_type.setdefault(key, []).append((handler, wants_tx))
@@ -86,3 +87,20 @@ def wants_transaction(handler: Handler) -> bool:
             continue
         return wants
     raise ConfigurationError(f"{name} cannot be a handler: it must take the event, or the event and the transaction.")
+
+
+def refuse_yielding(handler: Callable[..., object]) -> None:
+    """Raise ConfigurationError for a generator function, or an object called like one: a call runs nothing of it."""
+    for called in (handler, getattr(handler, "__call__", None)):  # noqa: B004 - the method itself is looked at
+        if inspect.isgeneratorfunction(called) or inspect.isasyncgenfunction(called):
+            raise ConfigurationError(f"{_name(handler)} yields, and would never run: take the yield out.")
+
+
+def refuse_generator(result: object, handler: object) -> None:
+    """Raise ConfigurationError for a generator that a handler returned: nothing of it has run."""
+    if inspect.isgenerator(result) or inspect.isasyncgen(result):
+        raise ConfigurationError(f"{_name(handler)} returned a generator, and nothing ran it.")
+
+
+def _name(handler: object) -> str:
+    return str(getattr(handler, "__qualname__", type(handler).__qualname__))
