@@ -28,7 +28,7 @@ from .domain.events import StripeEvent
 from .domain.signature import TOLERANCE_S, check_signature
 from .domain.stripe_event import read_event
 from .errors import ConfigurationError, FlowSuspendedError, InvalidSignature, MalformedEvent
-from .services.handlers import refuse_generator, refuse_yielding
+from .services.handlers import DOMAIN_PREFIXES, refuse_generator, refuse_yielding
 from .settings import checked_webhook_secrets
 
 H = TypeVar("H", bound=Callable[..., Any])
@@ -103,7 +103,11 @@ class _Dispatcher:
         self._handlers: dict[str, list[Callable[..., Any]]] = {}
 
     def on(self, event_type: str) -> Callable[[H], H]:
-        """A decorator that registers a handler for a Stripe event type, or for `*`, every type."""
+        """A decorator that registers a handler for a Stripe event type, or for `*`, every type.
+
+        Raises ConfigurationError for anything else, and for a handler that cannot be run.
+        """
+        _check_type(event_type)
 
         def register(handler: H) -> H:
             refuse_yielding(handler)
@@ -164,6 +168,17 @@ class AsyncWebhookDispatcher(_Dispatcher):
         if self._store is not None:
             await _awaited(self._store.mark_handled(event.id))
         return Dispatched(event, len(handlers))
+
+
+def _check_type(event_type: object) -> None:
+    # Of any type: a decorator without its parentheses is given the function.
+    if isinstance(event_type, str) and event_type and not event_type.startswith(DOMAIN_PREFIXES):
+        return
+    told = repr(event_type) if isinstance(event_type, str) else _name(event_type)
+    raise ConfigurationError(
+        f'{told} is no Stripe event type; write @dispatcher.on("...") with one such as charge.refunded, or with "*". '
+        "Domain events are for Payments."
+    )
 
 
 def _plain(result: object, called: object) -> object:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from payments_core import ConfigurationError, InvalidSignature, MalformedEvent, StripeEvent
+from payments_core import ConfigurationError, InvalidSignature, MalformedEvent, PaymentSuccessful, StripeEvent
 from payments_core.domain.signature import sign
 from payments_core.errors import FlowSuspendedError
 from payments_core.webhooks import AsyncWebhookDispatcher, Dispatched, WebhookDispatcher
@@ -201,6 +201,15 @@ def test_a_generator_that_a_handler_returns_is_not_dropped(world: Any, made: Any
     dispatcher.on("*")(lambda event: made(event))
     with pytest.raises(ConfigurationError, match="returned a generator, and nothing ran it"):
         world.dispatch(dispatcher, FAILED, signed(FAILED))
+
+
+@pytest.mark.parametrize(
+    "event", [StripeEvent, PaymentSuccessful, coroutine, 3, "", "payment.successful", "checkout.expired"]
+)
+def test_what_is_no_stripe_event_type_is_refused(world: Any, event: Any) -> None:
+    """A class, a decorator without parentheses, the name of a domain event: the handler would wait for ever."""
+    with pytest.raises(ConfigurationError, match="is no Stripe event type; .* such as charge"):
+        world.build([SECRET]).on(event)
 
 
 @pytest.mark.parametrize(

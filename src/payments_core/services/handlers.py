@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from attrs import field, frozen
 
@@ -13,6 +13,9 @@ from ..errors import ConfigurationError
 from ..ports import Handler, Invoker, Transaction
 
 H = TypeVar("H", bound=Handler)
+
+#: How the names of domain events begin; no event type of Stripe's does.
+DOMAIN_PREFIXES: Final = ("payment.", "checkout.expired")
 
 _DOMAIN_TYPES = {kind.type: kind for kind in DOMAIN_EVENTS}
 
@@ -59,7 +62,7 @@ class Handlers:
 def _key(event: object) -> str:
     # Of any type: a decorator without its parentheses is given the function.
     if isinstance(event, str):
-        if not event or (event.startswith(("payment.", "checkout.expired")) and event not in _DOMAIN_TYPES):
+        if not event or (event.startswith(DOMAIN_PREFIXES) and event not in _DOMAIN_TYPES):
             raise ConfigurationError(
                 f"There is no domain event {event!r}; register for one of {', '.join(_DOMAIN_TYPES)} or for a Stripe "
                 "event type such as charge.refunded."
