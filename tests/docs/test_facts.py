@@ -157,7 +157,10 @@ def test_the_compose_file_s_commands_exist() -> None:
         known |= set(command.commands) if isinstance(command, click.Group) else set()
         assert set(rest) <= known
     given = set(re.findall(r"^      ((?:PAYMENTS|STRIPE)_\w+):", text, re.MULTILINE))
-    assert {"PAYMENTS_APP", "PAYMENTS_TRUSTED_PROXIES"} <= given <= set(VARIABLES)
+    assert {"PAYMENTS_ACCOUNT", "PAYMENTS_APP", "PAYMENTS_TRUSTED_PROXIES"} <= given <= set(VARIABLES)
+    publishing = [one for one in re.split(r"^  (?=\w)", text, flags=re.MULTILINE) if "KAFKA_BROKERS:" in one]
+    assert len(publishing) == 2
+    assert all("      PAYMENTS_TOPIC_PREFIX:\n" in one for one in publishing)
 
 
 def test_commands_that_are_promised_for_later_do_not_exist_yet() -> None:
