@@ -54,6 +54,20 @@ def test_a_redis_that_dies_is_counted_without_until_it_is_back(
     world.run(story())
 
 
+def test_a_crowd_on_one_loop_waits_for_its_turn_and_shares_the_limit(redis_url: str) -> None:
+    """More requests at once than a client has connections: a healthy Redis is not taken for one that is away."""
+    world = RedisWorld("async", redis_url)
+
+    found: list[float | None] = []
+
+    async def story() -> None:
+        limiters = [world.process() for _ in range(2)]
+        found.extend(await asyncio.gather(*(one.take([FIVE]) for one in limiters for _ in range(150))))
+
+    world.run(story())
+    assert found.count(None) == 5
+
+
 def test_one_limiter_serves_one_loop_after_another(redis_url: str) -> None:
     """Each has its own connections, and gives them back."""
     limiter = RedisWorld("async", redis_url).make()

@@ -252,3 +252,16 @@ def test_a_delayed_payment_that_failed_long_after_is_told(shop: Shop) -> None:
     own_intent(shop, opened, {**declined("ch_sepa", code="debit_not_authorized"), "created": made})
     assert [reconcile(shop).brought for _ in range(2)] == [{FAILURE_OBSERVED: 1}, {}]
     assert (len(told), shop.only_payment().state) == (1, PaymentState.OPEN)
+
+
+def test_a_run_under_a_clock_that_was_ahead_hides_nothing_from_later_ones(shop: Shop) -> None:
+    """What it remembered lies in the future, where nobody has looked: the next run begins as the first one did."""
+    shop.clock.advance(365 * 86400)
+    reconcile(shop)
+    shop.clock.advance(-365 * 86400)
+    paid(shop, shop.checkout(), ago_s=3600)
+    assert reconcile(shop).brought == {SUCCEEDED: 1, DONE: 1}
+    bodies = paid(shop, shop.checkout(), number=2, ago_s=1800)
+    assert bodies
+    lose_events(shop)
+    assert reconcile(shop).brought == {SESSION_OBSERVED: 1}

@@ -19,6 +19,8 @@ from .listing import Span
 
 OVERLAP: Final = timedelta(hours=1)
 OBJECTS_OVERLAP: Final = timedelta(days=3)
+#: What is remembered for a later moment than this from now was written under a wrong clock.
+CLOCKS_APART: Final = timedelta(hours=1)
 #: Where a first run begins, and the furthest that events are asked for.
 EVENTS_KEPT: Final = timedelta(days=30)
 
@@ -79,15 +81,21 @@ class Tally:
 
 def events_window(now: datetime, known: datetime | None, since: datetime | None, until: datetime | None) -> Window:
     """The window of the events' sweep. `known`: how far the last one came; `since`, `until`: what was asked for."""
-    oldest = now - EVENTS_KEPT
+    oldest, known = now - EVENTS_KEPT, _believed(now, known)
     usual = oldest if known is None else max(oldest, known - OVERLAP)
     return _window(now, usual, None if since is None else max(since, oldest), until)
 
 
 def objects_window(now: datetime, known: datetime | None, since: datetime | None, until: datetime | None) -> Window:
     """The window of the objects' sweep, which Stripe keeps for ever."""
+    known = _believed(now, known)
     usual = now - EVENTS_KEPT if known is None else known - OBJECTS_OVERLAP
     return _window(now, usual, since, until)
+
+
+def _believed(now: datetime, known: datetime | None) -> datetime | None:
+    """How far the last run came, unless its clock was wrong: nobody has swept what is still to come."""
+    return None if known is None or known > now + CLOCKS_APART else known
 
 
 def _window(now: datetime, usual: datetime, since: datetime | None, until: datetime | None) -> Window:

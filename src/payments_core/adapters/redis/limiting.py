@@ -22,7 +22,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
-from payments_core.adapters.redis.server import Rest, options, patience_s
+from payments_core.adapters.redis.server import Rest, Turns, options, patience_s
 from payments_core.ports import Counter, Io, Limiter
 
 #: A round trip for each counter, and one to look at what is used up.
@@ -94,6 +94,7 @@ class AsyncRedisLimiter:
 
     def __init__(self, url: str, *, namespace: str, meanwhile: Limiter) -> None:
         self._rest = Rest()
+        self._turns = Turns()
         self._meanwhile = meanwhile
         self._url = f"async+{_address(url)}"
         self._patience_s = patience_s(url)
@@ -102,8 +103,11 @@ class AsyncRedisLimiter:
 
     async def take(self, counters: Sequence[Counter]) -> float | None:
         """See Limiter."""
-        if self._rest.lasts:
-            return await self._meanwhile.take(counters)
+        async with self._turns.here():
+            # Those before may have found out that Redis does not answer.
+            return await (self._meanwhile.take(counters) if self._rest.lasts else self._asked(counters))
+
+    async def _asked(self, counters: Sequence[Counter]) -> float | None:
         try:
             async with asyncio.timeout(_STEPS * self._patience_s):
                 answer = await self._take(counters)

@@ -35,6 +35,8 @@ TIMEOUT_S: Final = 0.25
 LONGEST_TIMEOUT_S: Final = 60.0
 #: How long a server that did not answer is left alone.
 REST_S: Final = 5.0
+#: How many requests of one loop ask Redis at once.
+AT_ONCE: Final = 50
 
 # The client's own annotations leave much open, and its parameters differ between versions.
 _Blocking: Any = redis.Redis
@@ -120,6 +122,20 @@ class Rest:
             _log.warning("Redis (PAYMENTS_REDIS_URL) answers again")
 
 
+class Turns:
+    """At most so many requests at Redis at once on a loop: of a crowd some wait, and Redis is not taken for silent.
+
+    redis-py opens 100 connections, and raises for the request that would need one more.
+    """
+
+    def __init__(self) -> None:
+        self._loops: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
+
+    def here(self) -> asyncio.Semaphore:
+        """To be entered by whoever asks on the running loop."""
+        return self._loops.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(AT_ONCE))
+
+
 class BlockingServer:
     """Redis on the calling thread. Safe among threads and across a fork: redis-py's pool minds both."""
 
@@ -161,12 +177,16 @@ class AsyncServer:
         self._url = url
         self._patience_s = patience_s(url)  # a bad one is refused now, and not in the middle of a request
         self._rest = Rest()
+        self._turns = Turns()
         self._clients: WeakKeyDictionary[asyncio.AbstractEventLoop, Any] = WeakKeyDictionary()
 
     async def run(self, *commands: Command, urgent: bool = False) -> Sequence[Reply] | None:
         """See Server."""
-        if self._rest.lasts and not urgent:
-            return None
+        async with self._turns.here():
+            # Those before may have found out that it does not answer.
+            return None if self._rest.lasts and not urgent else await self._run(commands)
+
+    async def _run(self, commands: Sequence[Command]) -> Sequence[Reply] | None:
         try:
             async with asyncio.timeout(2 * self._patience_s):
                 pipeline = _queued(self._client().pipeline(transaction=False), commands)
