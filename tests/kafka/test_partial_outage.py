@@ -42,10 +42,11 @@ class Short(Producer):
 
 
 class HalfBroker:
-    """A publisher whose broker takes nothing of one type, as with too few replicas."""
+    """A publisher whose broker takes nothing of one type, as with too few replicas, and is waited for in vain."""
 
     def __init__(self) -> None:
         self.has: dict[str, list[str]] = defaultdict(list)
+        self.now_s = 0.0
 
     async def publish(self, rows: Sequence[OwedRow]) -> tuple[Sequence[int], Mapping[int, Refusal]]:
         """See Publisher."""
@@ -54,6 +55,7 @@ class HalfBroker:
         for row in taken:
             self.has[row.key].append(row.event_id)
         if shut:
+            self.now_s += Patience().delivery_s
             unanswered = [row.row_id for row in rows if row.type == STUCK]
             acknowledged = [row.row_id for row in taken]
             raise BrokerUnavailable("too few replicas", acknowledged=acknowledged, unanswered=unanswered)
@@ -81,13 +83,15 @@ async def half_relayed(rows: Sequence[OutboxRow], rests: int) -> HalfBroker:
     broker, errands = HalfBroker(), LoopErrands()
     left = rests
 
-    async def rest(_seconds: float, *, early: bool) -> None:
+    async def rest(seconds: float, *, early: bool) -> None:
         nonlocal left
+        broker.now_s += seconds
         left -= 1
         if left == 0:
             errands.leave()
 
     errands.rest = rest  # type: ignore[method-assign]
+    errands.monotonic_s = lambda: broker.now_s  # type: ignore[method-assign]
     relay = Relay(store.outbox, [broker], errands, lambda: 0.5, batch_rows=10)
     await relay.run()
     return broker

@@ -127,8 +127,9 @@ class Relay:
         keys = {row.key for row in rows if row.row_id in unanswered}
         if keys and trouble.is_partial and not aside:
             _log.warning("Outgoing events of %d payments wait, the others go on: %s", len(keys), trouble)
+        # All of them anew: the next batch may be given up as late as the first ones would come back, and be theirs.
         until_s = self.errands.monotonic_s() + self.aside_s
-        aside.update(dict.fromkeys(sorted(keys)[: _MOST_ASIDE - len(aside)], until_s))
+        aside.update(dict.fromkeys([*aside, *sorted(keys - aside.keys())][:_MOST_ASIDE], until_s))
 
     async def _settle(self, batch: Batch, acknowledged: Sequence[int], refused: Mapping[int, Refusal]) -> None:
         if not acknowledged and not refused:

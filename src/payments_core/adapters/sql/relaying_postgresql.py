@@ -60,7 +60,7 @@ _LOCK: Final = f"SELECT pg_try_advisory_lock({LOCK_CLASS}, $1)"
 _UNLOCK: Final = f"SELECT pg_advisory_unlock({LOCK_CLASS}, part) FROM unnest($1::int[]) AS part"  # noqa: S608
 _READ: Final = f"""
 SELECT o.id, o.event_id, o.type, o.key, o.payload, o.occurred_at, o.traceparent
-  FROM payments_outbox o WHERE {_SENDABLE.format(part="$1::smallint")} AND o.key <> ALL ($2::text[])
+  FROM payments_outbox o WHERE {_SENDABLE.format(part="$1::smallint")} AND o.key NOT IN (SELECT unnest($2::text[]))
  ORDER BY o.part, o.id LIMIT $3
 """  # noqa: S608
 _PUBLISHED: Final = """
