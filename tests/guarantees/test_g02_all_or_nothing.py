@@ -199,6 +199,31 @@ def test_a_caught_error_that_ended_the_transaction_is_a_failed_attempt(world: Wo
 
 
 @with_sql
+def test_a_handler_that_ends_the_transaction_by_a_statement_of_its_own_has_failed(world: World) -> None:
+    """`ROLLBACK` as text is nobody's to send: what was written is gone, and the event is tried again."""
+    tries: list[int] = []
+
+    async def end(_: object, tx: Any) -> None:
+        tries.append(1)
+        if len(tries) == 1:
+            await awaited(tx.connection.exec_driver_sql("ROLLBACK"))
+
+    def end_blocking(_: object, tx: Any) -> None:
+        tries.append(1)
+        if len(tries) == 1:
+            tx.connection.exec_driver_sql("ROLLBACK")
+
+    world.note_effects(PaymentSuccessful)
+    world.on(PaymentSuccessful, end if world.io == "async" else end_blocking)
+    event_id = paid(world)
+    world.shop.work()
+    nothing_but_the_attempt(world, event_id)
+    world.advance(60)
+    world.shop.work()
+    all_of_it_once(world, event_id)
+
+
+@with_sql
 def test_a_process_that_dies_inside_a_handler_leaves_nothing_and_the_next_does_it_once(world: World) -> None:
     """A real process ends itself without a word between its handler's write and the commit."""
     world.note_effects(PaymentSuccessful)

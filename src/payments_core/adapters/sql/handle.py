@@ -73,11 +73,12 @@ class GuardedConnection(Connection):
         return super().get_transaction()
 
 
-def require_whole(connection: Connection | None) -> None:
+def require_whole(connection: Connection | None, *, begun: bool = False) -> None:
     """Raise ConfigurationError where the transaction has ended, or cannot but be rolled back, before its commit.
 
     After a failed statement PostgreSQL answers COMMIT with ROLLBACK, and no driver makes an error of that. SQLite ends
-    the whole transaction at a conflict of INSERT OR ROLLBACK; what is written then is committed at once.
+    the whole transaction at a conflict of INSERT OR ROLLBACK; what is written then is committed at once. `begun`: that
+    something was written in it before is known, so that none may be there only because a handler ended it.
     """
     if connection is None or connection.invalidated:
         return  # The commit says so itself.
@@ -85,7 +86,8 @@ def require_whole(connection: Connection | None) -> None:
     if connection.dialect.name == "sqlite":
         is_whole = driver.in_transaction
     else:
-        is_whole = driver.info.transaction_status.name != "INERROR"
+        status = driver.info.transaction_status.name
+        is_whole = status == "INTRANS" if begun else status != "INERROR"
     if not is_whole:
         raise ConfigurationError(
             "A handler caught the error of a statement that undid the whole transaction, so nothing is committed. "
@@ -163,7 +165,7 @@ class BlockingHandle:
     async def flush(self) -> None:
         """See LibraryHandle."""
         if self._guard.stands:
-            require_whole(self._connect())
+            require_whole(self._connect(), begun=True)
         if self._session is not None:
             with translated_outages():
                 self._session.flush()
@@ -211,7 +213,7 @@ class AsyncHandle:
     async def flush(self) -> None:
         """See LibraryHandle."""
         if self._guard.stands:
-            require_whole(self._connect().sync_connection)
+            require_whole(self._connect().sync_connection, begun=True)
         if self._session is not None:
             with translated_outages():
                 await self._session.flush()
