@@ -9,7 +9,7 @@ import attrs
 import pytest
 
 from payments_core import ConfigurationError, InvalidSignature, StripeUnavailable
-from payments_core.domain.delivery import ClaimedEvent, InboxState
+from payments_core.domain.delivery import LATE_LEASES, ClaimedEvent, InboxState
 from payments_core.domain.payment import PaymentState
 from payments_core.domain.signature import sign
 from tests.flows.conftest import Open
@@ -208,7 +208,7 @@ def test_the_fencing_token_stops_a_worker_that_lost_its_lease(shop: Shop) -> Non
     assert shop.run(shop.store.assign_lane(first, shop.only_payment().payment_id))
     shop.clock.advance(31)
     (stale,) = shop.run(shop.store.claim(limit=1, lease_s=30))
-    shop.clock.advance(31)
+    shop.clock.advance(30 * LATE_LEASES + 1)
     (current,) = shop.run(shop.store.claim(limit=1, lease_s=30))
     assert shop.run(shop.payments.core.processing.process(stale)) == "lost"
     assert (told, shop.published(), shop.transitions()) == ([], [], [])

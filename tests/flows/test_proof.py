@@ -237,10 +237,29 @@ def test_another_session_that_bears_our_mark_does_not_end_the_order(shop: Shop) 
     for kind, status in ((LAPSED, "expired"), (DONE, "complete"), (LATER_FAILED, "complete")):
         other = {**marked, **theirs, "status": status}
         shop.gateway.put_session(other)
-        shop.gateway.put_intent(declined("ch_other", "pi_other"))
+        shop.gateway.put_intent(intent("pi_other", status="processing") if kind == DONE else declined("", "pi_other"))
         shop.hear(kind, other)
     assert (told, shop.published(), shop.transitions()) == ([], [], [])
     assert shop.only_payment().state is PaymentState.OPEN
+
+
+def test_another_intents_decline_gives_the_success_no_name_of_its_own(shop: Shop) -> None:
+    """A copied mark's attempt was declined first: the success names the intent that the order was paid by."""
+    opened = shop.checkout()
+    shop.hear("payment_intent.payment_failed", own_intent(shop, opened, declined("ch_other", "pi_other")))
+    own_intent(shop, opened, intent())
+    shop.hear(DONE, own_session(shop, opened))
+    (event,) = shop.published("payment.successful")
+    assert event["data"]["paymentIntentId"] == shop.only_payment().payment_intent_id == "pi_1"
+
+
+def test_another_intents_decline_ends_no_promise(shop: Shop) -> None:
+    """Of a bank debit under way only its own failure says that it failed."""
+    opened = shop.checkout()
+    own_intent(shop, opened, intent(status="processing"))
+    shop.hear(DONE, own_session(shop, opened, payment_status="unpaid"))
+    shop.hear("payment_intent.payment_failed", own_intent(shop, opened, declined("ch_other", "pi_other")))
+    assert shop.only_payment().state is PaymentState.PROCESSING
 
 
 def test_another_intent_that_bears_our_mark_does_not_hold_the_orders_money_up(shop: Shop) -> None:

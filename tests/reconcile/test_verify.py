@@ -189,6 +189,26 @@ def test_a_second_payment_under_a_settled_orders_mark_is_told(shop: Shop) -> Non
     report = verify(shop)
     assert told(report) == [(DriftKind.SECOND_PAYMENT, Money(5998, "usd"), Money(5998, "usd"))]
     assert (report.drifts[0].session_id, report.drifts[0].payment_intent_id) == ("cs_2", "pi_2")
+    shop.gateway.put_charge({**charge(amount_captured=5998, amount_refunded=5998), "id": "ch_2"})
+    assert told(verify(shop)) == []
+
+
+def test_an_order_that_another_intent_settled_is_seen_to_be_paid_twice(shop: Shop) -> None:
+    """Its own session was open when the copy's money came; when its buyer pays it as well, that is told."""
+    opened = shop.checkout()
+    own_session(shop, opened, status="open", payment_status="unpaid", payment_intent=None, created=at(shop, DAY))
+    _, (kind, theirs) = copied(shop, opened, number=2, amount=5998)
+    shop.hear(kind, theirs)
+    for _ in range(20):
+        shop.clock.advance(10)
+        shop.work()
+    assert shop.only_payment().payment_intent_id == "pi_2"
+    for body in paid(shop, opened, ago_s=DAY):
+        shop.deliver(body)
+    shop.work()
+    assert [(drift.kind, drift.payment_intent_id) for drift in verify(shop).drifts] == [
+        (DriftKind.SECOND_PAYMENT, "pi_1")
+    ]
 
 
 @pytest.mark.parametrize("decide", [None, reject])

@@ -19,7 +19,7 @@ from .events import (
     Product,
     fact_id,
 )
-from .payment import Finding, Payment, Step, Transition
+from .payment import WITH_MONEY, Finding, Payment, Step, Transition
 from .refs import Ref
 from .stripe_objects import Intent, Invoice, LineItem, Session
 
@@ -115,6 +115,9 @@ def advanced(payment: Payment, step: Step, evidence: Evidence, *, now: datetime)
     """The payment after `step`; a settled and a quarantined one carry what was paid."""
     if step.state is payment.state:
         return payment
+    if step.state in WITH_MONEY:
+        # The intent that the money came by, whichever was heard of first: a copied mark may have brought another.
+        payment = evolve(payment, payment_intent_id=_paid_by(evidence) or payment.payment_intent_id)
     if step.transition is Transition.QUARANTINED:
         came = received_of(payment, evidence)
         odd = evolve(payment, state=step.state, discrepancies=evidence.discrepancies, quarantined_at=now)
@@ -123,6 +126,12 @@ def advanced(payment: Payment, step: Step, evidence: Evidence, *, now: datetime)
         return evolve(payment, state=step.state)
     amount = amount_of(payment, evidence)
     return evolve(payment, state=step.state, amount_minor=amount.minor, currency=amount.currency, settled_at=now)
+
+
+def _paid_by(evidence: Evidence) -> str | None:
+    if evidence.intent is not None:
+        return evidence.intent.id
+    return evidence.session.payment_intent_id if evidence.session is not None else None
 
 
 def keyed(payment: Payment) -> Payment:

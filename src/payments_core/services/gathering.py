@@ -70,9 +70,10 @@ class Gathering:
         return evidence
 
     async def _failed(self, intent: Intent, payment: Payment, event_id: str) -> Evidence:
-        """A failed attempt, by its own event; of one that a promise came after, the news is late."""
-        is_promised = payment.state is PaymentState.PROCESSING
-        is_past = is_promised and (await self.gateway.intent(intent.id)).status not in _BROKEN
+        """A failed attempt, by its own event. It ends no promise that came after it, or was made by another intent."""
+        is_past = payment.state is PaymentState.PROCESSING and not (
+            payment.payment_intent_id in (None, intent.id) and (await self.gateway.intent(intent.id)).status in _BROKEN
+        )
         return evolve(_declined(intent, event_id), is_past=is_past)
 
     async def _is_broken(self, session: Session) -> bool:

@@ -32,7 +32,7 @@ from ..domain.news import Subject
 from ..domain.observations import is_paid
 from ..domain.payment import WITH_MONEY, Payment, PaymentState
 from ..domain.reconciliation import EVENTS_KEPT, Step, moment_of, seconds
-from ..domain.stripe_objects import Intent, Invoice, Session
+from ..domain.stripe_objects import Charge, Intent, Invoice, Session
 from ..errors import StripeObjectMissing
 from ..money import Money
 from ..ports import EventFilter, InboxEntry, Selection, Watch
@@ -44,6 +44,8 @@ _PAGE: Final = 200
 _FIRST_PART: Final = timedelta(days=1)
 _FEW: Final = 1_000
 _MANY: Final = 5_000
+#: Invoices of which a part may be paid, with the rest to come.
+_UNPAID_YET: Final = ("draft", "open")
 #: Who paid an object older than this is asked for only where the money may have come later.
 _PAID_AT_ONCE: Final = timedelta(days=1)
 
@@ -129,7 +131,7 @@ class Comparison:
             elif payment.state is PaymentState.REJECTED:
                 await self._kept(payment, intent_of(subject))
             elif await self._is_second(payment, subject):
-                self._second(payment, subject)
+                await self._second(payment, subject)
             elif payment.state is PaymentState.QUARANTINED:
                 await self._quarantined(payment)
             else:
@@ -189,7 +191,8 @@ class Comparison:
             invoice_id = invoice_id or payment.invoice_id
         if invoice_id is None:
             return False
-        return not is_paid(await self.walker.ask(lambda: self.ground.gateway.invoice(invoice_id)))
+        invoice = await self.walker.ask(lambda: self.ground.gateway.invoice(invoice_id))
+        return invoice.status in _UNPAID_YET
 
     async def _is_young(self, payment: Payment | None, subject: Subject) -> bool:
         """Whether the money came so lately that the news of it may still be under way."""
@@ -251,18 +254,25 @@ class Comparison:
 
     async def _is_second(self, payment: Payment, subject: Subject) -> bool:
         """Whether money came under a payment's mark by another session than the one that it was judged by."""
-        if payment.origin != "here" or isinstance(subject, Invoice) or intent_of(subject) == payment.payment_intent_id:
+        intent_id = intent_of(subject)
+        if payment.origin != "here" or isinstance(subject, Invoice) or intent_id == payment.payment_intent_id:
             return False
+        if payment.payment_intent_id is not None and intent_id is not None:
+            return True
         session: Session | None = subject if isinstance(subject, Session) else None
         if session is None:
             session = await self.walker.ask(lambda: self.ground.gateway.session_of_intent(subject.id))
         judged = [one.actual for one in payment.discrepancies if one.code == "session_id"] or [payment.session_id]
         return session is None or session.id not in (*judged, None)
 
-    def _second(self, payment: Payment, subject: Subject) -> None:
+    async def _second(self, payment: Payment, subject: Subject) -> None:
+        """Until it was given back, as that of a rejected payment."""
+        intent_id = intent_of(subject)
+        if intent_id is not None and await self._kept_minor(intent_id) == 0:
+            return
         came = _amount(subject, None)
         drift = _drift(DriftKind.SECOND_PAYMENT, payment, subject, at_stripe=came, here=settled_as(payment))
-        self._tell(intent_of(subject) or subject.id, drift)
+        self._tell(intent_id or subject.id, drift)
 
     async def _rejected(self, payment: Payment) -> None:
         """Whoever rejects a payment refunds it too; what was kept of it is the buyer's."""
@@ -278,16 +288,23 @@ class Comparison:
         if intent_id is None or intent_id in self.asked:
             return
         self.asked.add(intent_id)
+        charge = await self._charge_of(intent_id)
+        if charge is not None and charge.kept_minor:
+            drift = _drift(DriftKind.NOT_REFUNDED, payment, None, at_stripe=None, here=None)
+            kept = money_of(charge.kept_minor, charge.currency)
+            self._tell(intent_id, evolve(drift, payment_intent_id=intent_id, at_stripe=kept))
+
+    async def _kept_minor(self, intent_id: str) -> int | None:
+        charge = await self._charge_of(intent_id)
+        return None if charge is None else charge.kept_minor
+
+    async def _charge_of(self, intent_id: str) -> Charge | None:
         stripe = self.ground.gateway
-        with suppress(StripeObjectMissing):
-            intent = await self.walker.ask(lambda: stripe.intent(intent_id))
-            charge_id = intent.charge_id
-            if charge_id is None:
-                return
-            charge = await self.walker.ask(lambda: stripe.charge(charge_id))
-            if charge.kept_minor:
-                kept = money_of(charge.kept_minor, charge.currency)
-                self._tell(intent_id, _drift(DriftKind.NOT_REFUNDED, payment, intent, at_stripe=kept, here=None))
+        try:
+            charge_id = (await self.walker.ask(lambda: stripe.intent(intent_id))).charge_id
+            return None if charge_id is None else await self.walker.ask(lambda: stripe.charge(charge_id))
+        except StripeObjectMissing:
+            return None
 
     async def _at_stripe(self, payment: Payment) -> None:
         """Ask Stripe for a payment that did not come up: a ghost, unless one of its objects is paid."""
