@@ -265,6 +265,12 @@ def test_whoever_settles_with_nobody_told_is_warned(settings: Settings, caplog: 
 
     assert warned()
     assert not warned(runner=False)
+    # A view of the host's own takes the webhooks that the routes were built without.
+    with contextlib.closing(Payments(settings)) as payments:
+        caplog.clear()
+        payments.without_webhooks()
+        payments.receive_webhook(EVENT, sign(EVENT, WEBHOOK_SECRET, timestamp_s=int(time.time())))
+    assert "No handler is registered" in caplog.text
     assert not warned(handles=True)
     assert not warned(kafka_brokers="127.0.0.1:1")
 

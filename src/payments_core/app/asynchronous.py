@@ -127,6 +127,7 @@ class AsyncPayments:
 
     async def receive_webhook(self, body: bytes, signature: str | None) -> None:
         """Take a webhook in: on return it is on disk. Raises InvalidSignature or StoreUnavailable."""
+        self._only_opens = False  # a route of the host's own takes webhooks
         await self.start()
         await self.core.receive_webhook(body, signature)
 

@@ -132,6 +132,7 @@ class Payments:
 
     def receive_webhook(self, body: bytes, signature: str | None) -> None:
         """Take a webhook in: on return it is on disk. Raises InvalidSignature or StoreUnavailable."""
+        self._only_opens = False  # a route of the host's own takes webhooks
         self.start()
         run_blocking(self.core.receive_webhook(body, signature))
 
