@@ -8,7 +8,6 @@ are the ones that no `dependencies=` reaches: not the router's, not include_rout
 from __future__ import annotations
 
 import inspect
-import sys
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from functools import cache, partial
@@ -65,8 +64,6 @@ def create_router(
         payments.without_webhooks()
     arrivals = Arrivals()
     router = APIRouter(lifespan=lambda _: lifespan(payments))
-    # The host's limit is for its own uploads; each route here has its own. Older versions of FastAPI have none to set.
-    router.max_body_size = sys.maxsize
     # The webhook first: routes are tried in order, and it is the one that is called most.
     for route in sorted(routes(webhooks=webhooks), key=lambda route: route is not STRIPE_WEBHOOK):
         if route.guarded:
