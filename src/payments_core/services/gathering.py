@@ -1,8 +1,8 @@
 """What is really the case: from a claim in an event to evidence that a payment may be settled on.
 
-An event's snapshot is as old as its delivery. A snapshot of a session made here that already says paid, and how much,
-is taken at its word (paid is final); a declined attempt is always read from its own event, since a refetch has
-forgotten the reason; for everything else Stripe is asked what is true now.
+An event's snapshot is as old as its delivery. A snapshot of a session made here that already says paid, and just what
+was agreed, is taken at its word (paid is final); a declined attempt is always read from its own event, since a refetch
+has forgotten the reason; for everything else Stripe is asked what is true now.
 """
 
 from __future__ import annotations

@@ -268,7 +268,8 @@ class Comparison:
     async def _second(self, payment: Payment, subject: Subject) -> None:
         """Until it was given back, as that of a rejected payment."""
         intent_id = intent_of(subject)
-        if intent_id is not None and await self._kept_minor(intent_id) == 0:
+        charge = None if intent_id is None else await self._charge_of(intent_id)
+        if charge is not None and charge.kept_minor == 0:
             return
         came = _amount(subject, None)
         drift = _drift(DriftKind.SECOND_PAYMENT, payment, subject, at_stripe=came, here=settled_as(payment))
@@ -290,13 +291,9 @@ class Comparison:
         self.asked.add(intent_id)
         charge = await self._charge_of(intent_id)
         if charge is not None and charge.kept_minor:
-            drift = _drift(DriftKind.NOT_REFUNDED, payment, None, at_stripe=None, here=None)
             kept = money_of(charge.kept_minor, charge.currency)
-            self._tell(intent_id, evolve(drift, payment_intent_id=intent_id, at_stripe=kept))
-
-    async def _kept_minor(self, intent_id: str) -> int | None:
-        charge = await self._charge_of(intent_id)
-        return None if charge is None else charge.kept_minor
+            drift = _drift(DriftKind.NOT_REFUNDED, payment, None, at_stripe=kept, here=None)
+            self._tell(intent_id, evolve(drift, payment_intent_id=intent_id))
 
     async def _charge_of(self, intent_id: str) -> Charge | None:
         stripe = self.ground.gateway
