@@ -23,6 +23,8 @@ async def read_body(receive: Receive, route: Route, arrivals: Arrivals) -> bytes
     body = bytearray(piece)
     with arrivals.one() as arriving:
         while more:
+            # Nothing of it is held twice while the next piece is waited for.
+            del piece
             arriving.hold(len(body))
             piece, more = _piece(await receive())
             body += piece

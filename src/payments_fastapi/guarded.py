@@ -86,6 +86,10 @@ def guarded_route(route: Route, arrivals: Arrivals) -> type[APIRoute]:
                     if isinstance(told.__cause__, PaymentsError) and told.__cause__ is request.refusal:
                         return _refused(request, told.__cause__)
                     raise
+                finally:
+                    # Its traceback leads back to this request and to what was read: in a circle, which would hold the
+                    # bytes of a crowd that was refused until the next collection of garbage.
+                    request.refusal = None
 
             return answered
 
