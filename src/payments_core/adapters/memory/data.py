@@ -98,6 +98,8 @@ class Data:
     sweeps: dict[str, datetime] = field(factory=dict[str, datetime])
     openings: dict[str, Opening] = field(factory=dict[str, Opening])
     transitions: dict[tuple[str, str, str], Recorded] = field(factory=dict[tuple[str, str, str], Recorded])
+    #: Attempts that failed, as payment and moment: there are few, and every opening asks for them.
+    declines: list[tuple[str, datetime]] = field(factory=list[tuple[str, datetime]])
     outbox: list[Outgoing] = field(factory=list[Outgoing])
     #: Keys of which a relay has rows in hand.
     relayed: set[str] = field(factory=set[str])

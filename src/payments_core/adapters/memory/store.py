@@ -21,7 +21,7 @@ from payments_core.adapters.memory.relaying import MemoryOutbox
 from payments_core.adapters.memory.sweeps import MemorySweeps
 from payments_core.adapters.memory.transaction import MemoryTransaction
 from payments_core.domain.delivery import ClaimedEvent, InboxState, ReceivedEvent
-from payments_core.domain.payment import SESSION_LIFE, Payment, PaymentState, Transition
+from payments_core.domain.payment import SESSION_LIFE, Payment, PaymentState
 from payments_core.domain.refs import Ref
 from payments_core.domain.stripe_objects import Session
 from payments_core.errors import StoreUnavailable
@@ -133,16 +133,13 @@ class MemoryStore:
         """See Store."""
         name = {"payment": "payment_id", "address": "caller_digest", "user": "user_id"}[by]
         with self._open() as data:
-            owners = {
-                payment.payment_id
-                for payment in data.payments.values()
-                if getattr(payment, name) == value and payment.created_at >= since - SESSION_LIFE
-            }
-            found = (
-                known.recorded_at
-                for (owner, transition, _), known in data.transitions.items()
-                if owner in owners and transition == Transition.ATTEMPT_FAILED and known.recorded_at >= since
-            )
+            found = [
+                declined_at
+                for payment_id, declined_at in data.declines
+                if declined_at >= since
+                and getattr(data.payments[payment_id], name) == value
+                and data.payments[payment_id].created_at >= since - SESSION_LIFE
+            ]
             return sorted(found, reverse=True)[:limit]
 
     async def adopt(self, payment: Payment, refs: Sequence[Ref]) -> str:

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 from payments_core.adapters.memory.data import Data, InboxEvent, Outgoing, Recorded, RefKey
 from payments_core.adapters.memory.locks import RowLock, RowLocks
 from payments_core.domain.delivery import ClaimedEvent, InboxState
-from payments_core.domain.payment import Payment
+from payments_core.domain.payment import Payment, Transition
 from payments_core.domain.refs import Ref
 from payments_core.errors import ConfigurationError, StoreUnavailable
 from payments_core.ports import Advance, OutboxRow, Transaction
@@ -131,9 +131,12 @@ class MemoryTransaction:
                 self._data.leave(event, InboxState.DONE)
                 event.done_at = now
             self._data.payments |= self._payments
-            self._data.refs = self._refs | self._data.refs
+            for ref, owner in self._refs.items():
+                self._data.refs.setdefault(ref, owner)
             for key, (event_id, reason) in self._transitions.items():
                 self._data.transitions[key] = Recorded(event_id, now, reason)
+                if key[1] == Transition.ATTEMPT_FAILED:
+                    self._data.declines.append((key[0], now))
             self._data.outbox += [Outgoing(row, self._owed, now) for row in self._outbox]
 
     def end(self) -> None:
@@ -145,8 +148,8 @@ class MemoryTransaction:
             lock.release()
 
     def _clashes(self) -> bool:
-        published = [row.event_id for row in (*(one.row for one in self._data.outbox), *self._outbox)]
-        repeated = bool(self._outbox) and len(set(published)) < len(published)
+        mine = {row.event_id for row in self._outbox}
+        repeated = len(mine) < len(self._outbox) or any(mine and one.row.event_id in mine for one in self._data.outbox)
         return repeated or not self._data.transitions.keys().isdisjoint(self._transitions)
 
     def _known(self, payment_id: str) -> Payment:
