@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import logging
 import traceback
+import weakref
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import Any
 
 import pytest
 import stripe
 
-from payments_core.adapters.stripe import sdk
+from payments_core.adapters.stripe import StripeGateway, sdk
+from payments_core.adapters.stripe.in_process import InProcessClient
 from payments_core.drive import run_blocking
 from payments_core.errors import StripeError, StripeObjectMissing, StripeUnavailable
 from payments_core.ports import Gateway, Io
@@ -253,3 +257,26 @@ def test_what_a_client_of_the_callers_raises_is_unavailable(io: Io, raw: OSError
     with pytest.raises(StripeUnavailable) as raised:
         run_blocking(asked()) if io == "blocking" else asyncio.run(asked())
     assert CANARY not in everything_about(raised.value)
+
+
+def test_what_was_sent_is_let_go_with_the_error(io: Io) -> None:
+    """Its traceback leads to what was sent, and to the host's request: a circle would hold them until a collection."""
+    client = InProcessClient(lambda *request: (503, {}, b'{"error": {"type": "api_error"}}'))
+    calls = (sdk.BlockingCalls if io == "blocking" else sdk.AsyncCalls)(settings("http://127.0.0.1:9"), client)
+
+    class Request:
+        """Stands for what the caller has in hand."""
+
+    async def asked() -> weakref.ref[Request]:
+        request = Request()
+        with suppress(StripeUnavailable):
+            await create(StripeGateway(calls))
+            pytest.fail("it was answered")
+        return weakref.ref(request)
+
+    gc.disable()
+    try:
+        request = run_blocking(asked()) if io == "blocking" else asyncio.run(asked())
+        assert request() is None
+    finally:
+        gc.enable()

@@ -143,7 +143,11 @@ class BlockingCalls:
         except Exception as failure:  # noqa: BLE001 - the port promises StripeError and nothing else
             error = translated(failure, self._endpoint.name)
         # Raised outside the handler: the SDK's error holds Stripe's body and must not follow as a context either.
-        raise error
+        try:
+            raise error
+        finally:
+            # Its traceback leads back here: a circle, which would hold what was sent until a collection of garbage.
+            del error
 
     async def each(self, jobs: Sequence[Job[T]]) -> list[T]:
         """One after the other."""
@@ -237,7 +241,11 @@ class AsyncCalls:
         except Exception as failure:  # noqa: BLE001 - the port promises StripeError and nothing else
             error = translated(failure, self._endpoint.name)
         # Raised outside the handler: the SDK's error holds Stripe's body and must not follow as a context either.
-        raise error
+        try:
+            raise error
+        finally:
+            # Its traceback leads back here: a circle, which would hold what was sent until a collection of garbage.
+            del error
 
     async def each(self, jobs: Sequence[Job[T]]) -> list[T]:
         """Together, at most `CONCURRENT` at a time; the first failure ends the others."""
