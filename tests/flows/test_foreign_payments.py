@@ -120,6 +120,20 @@ def test_an_invoice_paid_by_two_intents_settles_once(shop: Shop) -> None:
     assert len(shop.all_payments()) == 1
 
 
+def test_an_intent_of_a_subscription_whose_session_is_unpaid_links_and_does_not_settle(shop: Shop) -> None:
+    """A part of the first invoice came, by a debit: while its session stays unpaid, the invoice brings the news."""
+    shop.hear(DONE, subscribe(shop, payment_status="unpaid"))
+    shop.gateway.put_intent(intent(amount=400, amount_received=400))
+    part = shop.hear(PAID, intent(amount=400, amount_received=400))
+    shop.clock.advance(120)
+    shop.work()
+    assert shop.inbox(part).state is InboxState.DONE
+    assert (shop.published(), shop.transitions()) == ([], [])
+    shop.hear("invoice.paid", invoice())
+    (event,) = shop.published()
+    assert (event["data"]["amount"], len(event["data"]["products"])) == (900, 1)
+
+
 def test_an_intent_of_neither_settles_from_itself(shop: Shop) -> None:
     """A payment made in the Dashboard or by other code: amount of the intent, no products, origin foreign."""
     told = shop.on(PaymentSuccessful)

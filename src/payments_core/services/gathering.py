@@ -96,6 +96,9 @@ class Gathering:
 
     async def _of_intent(self, intent: Intent, payment: Payment, age_s: float) -> Evidence:
         session = await self._session_of(intent, payment)
+        if session is not None and session.mode != "payment":
+            # A subscription's, whatever its session says: the intent may be a part of its invoice, which has the news.
+            return Evidence(finding=Finding.LINKED, refs=refs_of(intent))
         if session is not None:
             if session.is_paid:
                 evidence = _session_evidence(session)
