@@ -134,6 +134,17 @@ def test_an_intent_of_a_subscription_whose_session_is_unpaid_links_and_does_not_
     assert (event["data"]["amount"], len(event["data"]["products"])) == (900, 1)
 
 
+def test_a_line_of_no_whole_piece_is_no_product(shop: Shop) -> None:
+    """Metered use of nothing, and three quarters of an hour, which Stripe states as a quantity of 0: not one piece."""
+    unused = {"id": "il_2", "description": "API calls", "quantity": 0, "currency": "usd", "amount": 0}
+    part = {"id": "il_3", "description": "Hours", "quantity": 0, "currency": "usd", "amount": 75}
+    lines = [*invoice()["lines"]["data"], *({**one, "price": {"unit_amount": 100}} for one in (unused, part))]
+    shop.gateway.put_invoice({**invoice(), "lines": {"object": "list", "data": lines}})
+    shop.hear("invoice.paid", invoice())
+    (event,) = shop.published()
+    assert event["data"]["products"] == [{"name": "Plan", "quantity": 1, "price": 900}]
+
+
 def test_an_intent_of_neither_settles_from_itself(shop: Shop) -> None:
     """A payment made in the Dashboard or by other code: amount of the intent, no products, origin foreign."""
     told = shop.on(PaymentSuccessful)

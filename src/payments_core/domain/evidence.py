@@ -165,13 +165,16 @@ def compose(payment: Payment, step: Step, evidence: Evidence, *, occurred_at: da
 
 
 def products_of(payment: Payment, evidence: Evidence) -> tuple[Product, ...]:
-    """What was paid for: our own agreed cart, else Stripe's lines; lines without a unit price are left out."""
+    """What was paid for: our own agreed cart, else Stripe's lines.
+
+    Lines without a unit price, or of no whole piece, are left out.
+    """
     if payment.cart is not None:
         return tuple(Product(line.name, line.quantity, line.unit) for line in payment.cart.lines)
     return tuple(
         Product(line.name, line.quantity, Money(line.unit_minor, line.currency))
         for line in evidence.lines
-        if line.unit_minor is not None and line.currency is not None
+        if line.unit_minor is not None and line.currency is not None and line.quantity
     )
 
 

@@ -129,7 +129,10 @@ class Charge:
 
 @frozen
 class LineItem:
-    """A line of a session or an invoice. `unit_minor` is the price per unit, None where lines are not priced so."""
+    """A line of a session or an invoice. `unit_minor` is the price per unit, None where lines are not priced so.
+
+    `quantity` is in whole pieces, what is beyond them cut off: 0 for metered use of nothing, and for a part of one.
+    """
 
     name: str
     quantity: int
@@ -309,11 +312,12 @@ def invoice_document(invoice: Invoice) -> dict[str, Any]:
 
 def read_line_item(document: Document) -> LineItem:
     """A line of a session's `line_items` or of an invoice's `lines`."""
-    quantity = number(document, "quantity") or 1
+    quantity = number(document, "quantity")
     unit = number(child(document, "price"), "unit_amount")
     if unit is None:
         unit = _unit_of_pricing(child(document, "pricing"))
-    return LineItem(text(document, "description") or "", quantity, unit, text(document, "currency"))
+    name = text(document, "description") or ""
+    return LineItem(name, 1 if quantity is None else quantity, unit, text(document, "currency"))
 
 
 def items(page: Document) -> list[Document]:
