@@ -7,6 +7,7 @@ import pytest
 from payments_core import PaymentSuccessful
 from payments_core.domain.delivery import InboxState
 from payments_core.domain.payment import PaymentState
+from payments_core.errors import StripeError, StripeUnavailable
 from tests.flows.conftest import Open
 from tests.flows.shop import BUYER, DROPPED, Document, Shop, declined, intent, invoice, session
 
@@ -162,6 +163,27 @@ def test_an_intent_of_neither_settles_from_itself(shop: Shop) -> None:
         "sessionId": None,
     }
     assert [one.origin for one in told] == ["foreign"]
+
+
+def test_a_key_that_may_not_read_charges_tells_the_payment_without_an_address(shop: Shop) -> None:
+    """A restricted key: the address is all that a charge is asked for, and no reason to lose a payment."""
+    shop.gateway.put_intent(intent())
+    shop.gateway.fail_next(StripeError("The API key may not do this."), method="charge")
+    shop.hear(PAID, intent())
+    (event,) = shop.published("payment.successful")
+    assert event["data"]["email"] is None
+
+
+def test_a_charge_that_cannot_be_asked_for_now_is_waited_for(shop: Shop) -> None:
+    """Stripe is away for a moment: the payment is told a little later, with the payer's address."""
+    shop.gateway.put_charge({"id": "ch_1", "billing_details": {"email": "card@example.test"}})
+    shop.gateway.put_intent(intent())
+    shop.gateway.fail_next(StripeUnavailable("Stripe could not be reached."), method="charge")
+    shop.hear(PAID, intent())
+    assert shop.published() == []
+    shop.clock.advance(60)
+    shop.work()
+    assert [event["data"]["email"] for event in shop.published("payment.successful")] == ["card@example.test"]
 
 
 def test_an_intent_that_has_not_succeeded_now_tells_nothing(shop: Shop) -> None:

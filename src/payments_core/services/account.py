@@ -42,7 +42,7 @@ class Account:
         reads: list[tuple[Permission, Look[object]]] = [
             (Permission("Checkout Sessions", "every payment", is_vital=True), lambda: self.stripe.sessions(span)),
             (Permission("PaymentIntents", "every payment", is_vital=True), lambda: self.stripe.intents(span)),
-            (Permission("Charges", "the buyer's address", is_vital=False), lambda: self.stripe.charge("ch_none")),
+            (Permission("Charges", "addresses, verify", is_vital=False), lambda: self.stripe.charge("ch_none")),
             (Permission("Products and Prices", "prices", is_vital), lambda: self.stripe.catalogue(["none"])),
             (Permission("Invoices", "their payments", is_vital=False), lambda: self.stripe.invoices(span)),
             (Permission("Refunds", "reconcile and verify", is_vital=False), lambda: self.stripe.refunds(span)),

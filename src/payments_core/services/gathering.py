@@ -18,7 +18,7 @@ from ..domain.payment import WITH_MONEY, Finding, Payment, PaymentState
 from ..domain.proof import differences
 from ..domain.refs import Ref
 from ..domain.stripe_objects import Intent, Invoice, Session
-from ..errors import StripeObjectMissing
+from ..errors import StripeError, StripeObjectMissing, StripeUnavailable
 from ..ports import Gateway
 
 #: Intents of which nothing is to be expected unless the buyer tries again.
@@ -173,7 +173,9 @@ class Gathering:
             return evidence
         try:
             return evolve(evidence, billing_email=(await self.gateway.charge(intent.charge_id)).billing_email)
-        except StripeObjectMissing:  # an address is no reason to hold a payment up
+        except StripeUnavailable:
+            raise
+        except StripeError:  # missing, or not for a restricted key to read: an address is no reason to lose a payment
             return evidence
 
 
