@@ -146,6 +146,39 @@ def test_a_line_of_no_whole_piece_is_no_product(shop: Shop) -> None:
     assert event["data"]["products"] == [{"name": "Plan", "quantity": 1, "price": 900}]
 
 
+def test_an_invoice_that_a_told_intent_is_attached_to_is_not_told_again(shop: Shop) -> None:
+    """Paid first, the invoice made afterwards: the same money, of which one success was told."""
+    shop.gateway.put_intent(intent(amount=900, amount_received=900))
+    shop.hear(PAID, intent())
+    shop.gateway.put_invoice(invoice(billing_reason="manual"), paid_by=["pi_1"])
+    shop.hear("invoice.paid", invoice(billing_reason="manual"))
+    shop.hear("invoice.payment_succeeded", invoice(billing_reason="manual"))
+    assert [event["data"]["amount"] for event in shop.published()] == [900]
+    assert shop.only_payment().invoice_id == "in_1"
+
+
+@pytest.mark.parametrize("first", ["invoice.paid", PAID])
+def test_an_intent_attached_after_a_declined_attempt_and_its_invoice_are_one_payment(shop: Shop, first: str) -> None:
+    """The decline was news before there was an invoice; whichever news of the success comes first, it is told once."""
+    shop.hear("payment_intent.payment_failed", declined())
+    shop.gateway.put_invoice(invoice(billing_reason="manual"), paid_by=["pi_1"])
+    shop.gateway.put_intent(intent(amount=900, amount_received=900))
+    documents = {"invoice.paid": invoice(billing_reason="manual"), PAID: intent(amount=900, amount_received=900)}
+    for event_type in sorted(documents, key=lambda one: one != first):
+        shop.hear(event_type, documents[event_type])
+    assert [event["data"]["amount"] for event in shop.published("payment.successful")] == [900]
+    assert len(shop.all_payments()) == 1
+
+
+def test_an_invoice_of_which_a_told_intent_paid_a_part_is_told_as_well(shop: Shop) -> None:
+    """What else paid it would be told by nobody."""
+    shop.gateway.put_intent(intent(amount=400, amount_received=400))
+    shop.hear(PAID, intent())
+    shop.gateway.put_invoice(invoice(billing_reason="manual"), paid_by=["pi_1"])
+    shop.hear("invoice.paid", invoice(billing_reason="manual"))
+    assert [event["data"]["amount"] for event in shop.published()] == [400, 900]
+
+
 def test_an_intent_of_neither_settles_from_itself(shop: Shop) -> None:
     """A payment made in the Dashboard or by other code: amount of the intent, no products, origin foreign."""
     told = shop.on(PaymentSuccessful)

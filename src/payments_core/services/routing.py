@@ -6,6 +6,8 @@ payment of its own, by insert-or-select, so that several objects of one payment 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from attrs import frozen
 
 from ..domain.checkout import PAYMENT_ID_KEY
@@ -13,7 +15,7 @@ from ..domain.news import Decision, News, Subject, refs_of
 from ..domain.payment import Payment
 from ..domain.refs import Ref
 from ..domain.stripe_event import is_of_another_app
-from ..domain.stripe_objects import Intent, Session
+from ..domain.stripe_objects import Intent, Invoice, Session
 from ..errors import MalformedEvent
 from ..ports import Clock, Gateway, NewId, Store
 
@@ -69,8 +71,8 @@ class Routing:
     async def _asked(self, subject: Subject) -> tuple[Subject, ...]:
         """The subject and what Stripe says it belongs to.
 
-        That is the session or invoice of an intent, and the session of an invoice that is no subscription's.
-
+        That is the session or invoice of an intent; of an invoice that is no subscription's, the session, or the intent
+        that paid it all and was known before it was attached.
         """
         if isinstance(subject, Session):
             return (subject,)
@@ -83,11 +85,23 @@ class Routing:
             return (subject, await self.gateway.invoice(invoice_id)) if invoice_id is not None else (subject,)
         if subject.is_of_subscription:
             return (subject,)
-        for intent_id in await self.gateway.intents_of_invoice(subject.id):
+        intent_ids = await self.gateway.intents_of_invoice(subject.id)
+        for intent_id in intent_ids:
             session = await self.gateway.session_of_intent(intent_id)
             if session is not None:
                 return subject, session
-        return (subject,)
+        return (subject, Intent(intent_ids[0])) if await self._is_same_money(subject, intent_ids) else (subject,)
+
+    async def _is_same_money(self, invoice: Invoice, intent_ids: Sequence[str]) -> bool:
+        """Whether the invoice's money is that of a payment which is known by its one intent.
+
+        An intent may be paid first and attached later (https://docs.stripe.com/api/invoices/attach_payment).
+        """
+        if len(intent_ids) != 1:
+            return False
+        ref = Ref("payment_intent", intent_ids[0])
+        payment = await self.store.find_payment([ref], account=self.account, livemode=self.livemode)
+        return payment is not None and payment.amount_minor in (None, invoice.total)
 
     def _is_anothers(self, subject: Subject) -> bool:
         return is_of_another_app(subject.metadata, app=self.app, payment_known=False)
