@@ -13,7 +13,7 @@ from payments_core.services.quarantine import reject, release
 from tests.flows.shop import Shop, intent, invoice, own_session, session
 from tests.flows.test_handlers import Unlucky
 from tests.flows.test_own_payments import FREE, NOTHING_DUE
-from tests.reconcile.world import at, days_ago, paid, verify
+from tests.reconcile.world import at, days_ago, paid, reconcile, verify
 
 DAY = 86400
 
@@ -238,6 +238,23 @@ def test_a_part_of_an_invoice_is_no_difference(shop: Shop) -> None:
     shop.gateway.put_intent(intent("pi_part", created=at(shop, DAY)))
     assert verify(shop).total == 0
     shop.hear("payment_intent.succeeded", intent("pi_part"))
+    assert verify(shop).total == 0
+
+
+def test_a_part_of_a_subscriptions_first_invoice_is_no_difference(shop: Shop) -> None:
+    """The payment has a session besides, which says nothing of money; a reconciliation changes nothing either."""
+    fields = {"mode": "subscription", "payment_intent": None, "invoice": "in_1", "payment_status": "unpaid"}
+    made = session("cs_plan", **fields, created=at(shop, DAY))
+    shop.gateway.put_session(made)
+    shop.gateway.put_invoice(invoice(status="open", total=10000, created=at(shop, DAY)), paid_by=["pi_part"])
+    shop.gateway.put_intent(intent("pi_part", created=at(shop, DAY)))
+    shop.hear("checkout.session.completed", made)
+    for _ in range(2):
+        assert verify(shop).total == 0
+        reconcile(shop)
+    shop.clock.advance(120)
+    shop.work()
+    assert shop.published() == []
     assert verify(shop).total == 0
 
 

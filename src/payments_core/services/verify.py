@@ -187,7 +187,7 @@ class Comparison:
         if not isinstance(subject, Intent):
             return False
         invoice_id = root.id if isinstance(root, Invoice) else None
-        if payment is not None and payment.session_id is None:
+        if payment is not None and payment.origin != "here":
             invoice_id = invoice_id or payment.invoice_id
         if invoice_id is None:
             return False
