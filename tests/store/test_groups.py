@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import gc
+import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
+from payments_core.adapters.sql import async_store, blocking_store
 from payments_core.adapters.sql.groups import LoopGroups, ThreadGroups
 from payments_core.adapters.sql.intake import LARGEST_GROUP, Key, Row, key_of, row_of
 from payments_core.adapters.sql.writers import GroupWriter, HeldConnection
 from payments_core.domain.delivery import ReceivedEvent
+from payments_core.drive import run_blocking
 from payments_core.errors import StoreUnavailable
 
 trace: contextvars.ContextVar[str] = contextvars.ContextVar("trace", default="none")
@@ -194,6 +200,43 @@ async def test_an_outage_is_told_to_everybody_in_the_group() -> None:
     (after,) = await started(groups, "evt_3")
     assert await after
     assert table.opened == 2
+
+
+@contextmanager
+def let_go_at_once(body: bytes) -> Iterator[None]:
+    """Nobody holds the body behind the block who did not before it, without any collection of garbage."""
+    gc.disable()
+    before = sys.getrefcount(body)
+    try:
+        yield
+        assert sys.getrefcount(body) == before
+    finally:
+        gc.enable()
+
+
+@pytest.fixture(params=["postgresql", "sqlite"])
+def nowhere(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A database that cannot be opened."""
+    return "postgresql://shop@127.0.0.1:1/shop" if request.param == "postgresql" else f"sqlite:///{tmp_path}"
+
+
+async def test_what_an_outage_refuses_is_let_go_at_once(nowhere: str) -> None:
+    """Each body of a crowd that comes meanwhile would else stay in memory until the next collection of garbage."""
+    store, body = async_store(nowhere), b"x" * 1000
+    with let_go_at_once(body):
+        with pytest.raises(StoreUnavailable):
+            await store.receive(ReceivedEvent("evt_1", "charge.refunded", body))
+        await store.close()
+        await asyncio.sleep(0)  # what ends with a task is let go by the loop
+
+
+def test_what_an_outage_refuses_is_let_go_at_once_on_threads(nowhere: str) -> None:
+    """The same in the synchronous world."""
+    store, body = blocking_store(nowhere), b"x" * 1000
+    with let_go_at_once(body):
+        with pytest.raises(StoreUnavailable):
+            run_blocking(store.receive(ReceivedEvent("evt_1", "charge.refunded", body)))
+        run_blocking(store.close())
 
 
 async def test_a_connection_that_died_while_idle_costs_nobody_an_error() -> None:

@@ -37,7 +37,11 @@ class LoopGroups:
         if self._task is None:
             # In an empty context: the trace of one request does not cover what is written for the others.
             self._task = loop.create_task(self._write_all(), context=contextvars.Context())
-        return await answer
+        try:
+            return await answer
+        finally:
+            # An error leads back to here, and from here to itself: in a circle, which would hold the event's body.
+            del answer
 
     async def close(self) -> None:
         """Write what is waiting, and give the connection back."""
@@ -115,9 +119,13 @@ class ThreadGroups:
                 raise
         if own.answer is None:
             self._lead()
-        if isinstance(own.answer, StoreUnavailable):
-            raise own.answer
-        return bool(own.answer)
+        try:
+            if isinstance(own.answer, StoreUnavailable):
+                raise own.answer
+            return bool(own.answer)
+        finally:
+            # As in LoopGroups: an error leads back to here.
+            del own
 
     def close(self) -> None:
         """Give the connection back, when nobody is writing."""

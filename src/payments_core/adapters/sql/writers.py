@@ -13,6 +13,7 @@ import sqlite3
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from traceback import clear_frames
 from typing import Any, Final, Protocol, TypeAlias, TypeVar
 
 from attrs import field, frozen
@@ -94,6 +95,9 @@ class GroupWriter:
             raise
         except self._held.outages as error:
             await self._held.close(broken=True)
+            # The drivers' errors lead back to themselves: in a circle, in which the events' bodies would be held until
+            # the next collection of garbage. Lines and files stay in the traceback.
+            clear_frames(error.__traceback__)
             raise unavailable(error) from error
         except BaseException:
             # Stopped in the middle: what the connection would answer next is not for the next group.
