@@ -149,6 +149,15 @@ def test_upgrading_is_repeatable(url: str) -> None:
     check(url)
 
 
+def test_upgrading_leaves_a_newer_schema_alone(url: str) -> None:
+    """An old version that is started again after the new one has migrated, its migration step with it, works on."""
+    upgrade(url)
+    with connected(url) as own:
+        own.connection.execute(text("UPDATE payments_alembic_version SET version_num = '9999'"))
+        own.connection.commit()
+    assert upgrade(url) == current(url) == "9999"
+
+
 def test_looking_creates_nothing(tmp_path: Path) -> None:
     """`current` and `check` of a file that is not there leave it so."""
     file = tmp_path / "payments.db"

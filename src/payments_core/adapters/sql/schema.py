@@ -69,14 +69,14 @@ async def revision(link: Link, backend: str) -> str | None:
 
 
 def upgrade(url: str) -> str:
-    """Bring the schema to the newest revision and return it. Safe to run twice, and by two processes at once.
+    """Bring the schema to the newest revision that this code knows, and return the one it has then.
 
+    A newer one is left as it is. Safe to run twice, and by two processes at once.
     Raises ConfigurationError for a URL or directory that cannot be used, StoreUnavailable when the database cannot.
     """
     parsed = database_url(url, "blocking")
     _check_file(parsed)
-    _upgrade(parsed)
-    return HEAD
+    return _upgrade(parsed)
 
 
 def current(url: str) -> str | None:
@@ -127,13 +127,17 @@ def _check_file(url: URL) -> None:
 
 def _current(url: URL) -> str | None:
     with _connected(url, writes=False) as connection:
-        if connection.execute(_IS_THERE[url.get_backend_name()]).first() is None:
-            return None
-        found = connection.execute(_REVISION).first()
-        return None if found is None else str(found[0])
+        return _revision_on(connection)
 
 
-def _upgrade(url: URL) -> None:
+def _revision_on(connection: Connection) -> str | None:
+    if connection.execute(_IS_THERE[connection.dialect.name]).first() is None:
+        return None
+    found = connection.execute(_REVISION).first()
+    return None if found is None else str(found[0])
+
+
+def _upgrade(url: URL) -> str:
     # Imported here: a store that is up to date needs no Alembic.
     from alembic import command
     from alembic.config import Config
@@ -146,8 +150,13 @@ def _upgrade(url: URL) -> None:
             connection.execute(text("SELECT set_config('lock_timeout', '60s', true)"))
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
             connection.execute(text("SELECT set_config('lock_timeout', '10s', true)"))
+        # Looked at when it is this one's turn: who was before may have been of a later version.
+        found = _revision_on(connection)
+        if found is not None and is_sufficient(found):
+            return found
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
+    return HEAD
 
 
 @contextmanager
