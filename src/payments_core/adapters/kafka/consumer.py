@@ -243,7 +243,7 @@ class KafkaMessages(ConsumerRebalanceListener):  # type: ignore[misc]  # it has 
     async def _report(self, lanes: dict[TopicPartition, PartitionLane]) -> None:
         """Tell the broker what is finished. When it cannot be told, those messages come again, and are known."""
         news = {
-            place: lane.finished
+            place: (lane, lane.finished)
             for place, lane in lanes.items()
             if lane.finished is not None and lane.finished != lane.reported
         }
@@ -251,12 +251,13 @@ class KafkaMessages(ConsumerRebalanceListener):  # type: ignore[misc]  # it has 
             return
         try:
             async with asyncio.timeout(self._limits.grace_s or 1):
-                await self._consumer.commit(news)
+                await self._consumer.commit({place: offset for place, (_, offset) in news.items()})
         except (KafkaError, TimeoutError) as trouble:
             _log.info("Offsets were not reported (%s); known messages will come again", type(trouble).__name__)
             return
-        for place, offset in news.items():
-            lanes[place].reported = offset
+        # Of the lanes as they were: a rebalance may have come meanwhile, and taken some or made them anew.
+        for lane, offset in news.values():
+            lane.reported = offset
 
     async def _name_missing(self) -> None:
         """Say which topics are not there; they are consumed as soon as they are."""
