@@ -13,6 +13,7 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Final
 
 from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolUsedUp
 
 from payments_core.errors import StoreUnavailable
 
@@ -77,6 +78,11 @@ def translated_outages() -> Generator[None]:
 
 def unavailable(error: BaseException) -> StoreUnavailable:
     """The error to raise in place of `error`; its message can be logged and shown."""
+    if isinstance(error, PoolUsedUp):
+        return StoreUnavailable(
+            "The payments database was not asked: all connections that this process may have are in use. Try again; if "
+            "it stays so, look for handlers that take long in their transaction, or give the store larger Limits."
+        )
     cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
     reason = _why_not_connected(cause)
     if reason is not None:
