@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic  # pyright: ignore[reportMissingTypeStubs]
 from aiokafka.errors import KafkaConnectionError, KafkaError, TopicAlreadyExistsError, for_code  # pyright: ignore[reportMissingTypeStubs]
+from aiokafka.protocol.metadata import MetadataRequest  # pyright: ignore[reportMissingTypeStubs]
 from attrs import frozen
 
 from payments_core.adapters.kafka.connection import connection
@@ -96,7 +97,11 @@ async def _settled(admin: Any, names: Sequence[str]) -> list[Topic]:
 
 
 async def _look(admin: Any, names: Sequence[str]) -> list[Topic]:
-    told = {topic["topic"]: topic for topic in await admin.describe_topics(list(names))}
+    # Not `describe_topics`: its question makes what it asks for where the broker makes topics by itself, which is the
+    # broker's default: with a single partition, and of each message a single copy.
+    question = MetadataRequest(list(names), allow_auto_topic_creation=False)
+    answer: dict[str, Any] = (await admin._send_request(question)).to_object()
+    told = {topic["topic"]: topic for topic in answer["topics"]}
     return [_topic(name, told.get(name, {})) for name in names]
 
 
