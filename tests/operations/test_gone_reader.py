@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -71,3 +72,20 @@ def test_a_signal_ends_a_command_whose_reader_is_gone(
         finally:
             process.kill()
         assert "Traceback" not in (told := process.stderr.read()), told
+
+
+def test_reconciling_again_and_again_goes_on_without_a_reader(tmp_path: Path) -> None:
+    """The run behind the one that was read about fails too, and tells nobody; a signal ends it with exit code 0."""
+    line = [sys.executable, "-c", COMMAND, "reconcile", "--every", "1s"]
+    with subprocess.Popen(
+        line, env=environment(tmp_path), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        assert process.stdout is not None
+        try:
+            assert "This run failed" in process.stdout.readline()
+            process.stdout.close()
+            time.sleep(2)  # the next run has begun
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(60) == 0
+        finally:
+            process.kill()

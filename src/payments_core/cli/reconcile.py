@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 import click
 
 from payments_core import Payments, Reconciled
+from payments_core.cli.lines import say
 from payments_core.cli.moments import clock, duration, moment, past
 from payments_core.cli.watching import Onlooker, counted, leaving_on_signals, onlooker_on_stderr, opened
 from payments_core.drive import run_blocking
@@ -43,6 +44,7 @@ def command(
     if since is not None and until is not None and since >= until:
         raise click.UsageError("--since must lie before --until.")
     onlooker = onlooker_on_stderr(lambda step: f"{step.seen:,} seen, {step.brought:,} brought")
+    tell: Callable[[str], None] = click.echo if every is None else say
 
     def run(payments: Payments) -> bool:
         flow = payments.core.reconcile(
@@ -50,7 +52,7 @@ def command(
         )
         found = run_blocking(flow)
         onlooker.clear()
-        click.echo(_as_json(found) if as_json else _in_words(found))
+        tell(_as_json(found) if as_json else _in_words(found))
         return found.is_complete
 
     with opened() as payments, leaving_on_signals(onlooker):
@@ -67,7 +69,7 @@ def _again_and_again(payments: Payments, run: Callable[[Payments], bool], onlook
             run(payments)
         except PaymentsError as error:
             onlooker.clear()
-            click.echo(f"This run failed; the next is in {every}. {error}", err=True)
+            say(f"This run failed; the next is in {every}. {error}", err=True)
         onlooker.leave.wait(every.total_seconds())
 
 

@@ -13,6 +13,7 @@ from typing import Any, Final, TextIO
 import click
 
 from payments_core import Payments
+from payments_core.cli.lines import silence
 from payments_core.domain.drift import Drift
 from payments_core.domain.reconciliation import Step
 from payments_core.drive import run_blocking
@@ -46,11 +47,10 @@ class Onlooker:
         """Show how far it is."""
         line = f"{step.what.replace('_', ' ')}s: {int(step.share * 100)} % ({self._words(step)})"
         if self._moves:
-            self._stream.write(f"\r\x1b[2K{line}")
+            self._write(f"\r\x1b[2K{line}")
         elif self._shown != (step.what, int(step.share * _TENTH)):
             self._shown = (step.what, int(step.share * _TENTH))
-            self._stream.write(f"{line}\n")
-        self._stream.flush()
+            self._write(f"{line}\n")
 
     def found(self, drift: Drift) -> None:
         """Tell a difference."""
@@ -60,8 +60,15 @@ class Onlooker:
     def clear(self) -> None:
         """Take the moving line away."""
         if self._moves:
-            self._stream.write("\r\x1b[2K")
+            self._write("\r\x1b[2K")
+
+    def _write(self, text: str) -> None:
+        """Nobody looking on is no reason to end the run."""
+        try:
+            self._stream.write(text)
             self._stream.flush()
+        except OSError:
+            silence(self._stream)
 
 
 @contextmanager
