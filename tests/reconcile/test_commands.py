@@ -139,6 +139,16 @@ def test_wrong_usage_exits_with_two(run: Run, words: list[str]) -> None:
 
 
 @pytest.mark.parametrize("command", ["reconcile", "verify"])
+def test_a_database_without_a_schema_is_told_and_not_made(run: Run, tmp_path: Path, command: str) -> None:
+    """In a wrong folder an empty file would be compared, or be brought what another one misses."""
+    done = run(command)
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert "has no payments schema; run `payments db upgrade`" in done.stderr
+    assert not (tmp_path / "shop.db").exists()
+
+
+@pytest.mark.usefixtures("payments")
+@pytest.mark.parametrize("command", ["reconcile", "verify"])
 def test_an_outage_is_one_sentence_and_exit_code_one(run: Run, monkeypatch: pytest.MonkeyPatch, command: str) -> None:
     """After the tries that are made; no traceback."""
     monkeypatch.setenv("STRIPE_API_BASE", "http://127.0.0.1:1")
@@ -148,6 +158,7 @@ def test_an_outage_is_one_sentence_and_exit_code_one(run: Run, monkeypatch: pyte
     assert "Traceback" not in ran.output
 
 
+@pytest.mark.usefixtures("payments")
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
 def test_a_schedule_ends_cleanly_by_a_signal(sandbox: Sandbox, stop: signal.Signals, tmp_path: Path) -> None:
     """It runs at once, waits for the next turn, and leaves with status 0."""

@@ -13,6 +13,7 @@ from typing import Any, Final, TextIO
 import click
 
 from payments_core import Payments
+from payments_core.adapters.sql import schema
 from payments_core.cli.lines import silence
 from payments_core.domain.drift import Drift
 from payments_core.domain.reconciliation import Step
@@ -91,7 +92,7 @@ def leaving_on_signals(onlooker: Onlooker) -> Generator[None]:
 
 @contextmanager
 def opened() -> Generator[Payments]:
-    """The payments of the environment with their store ready, closed at the end.
+    """The payments of the environment with their store ready, closed at the end. A missing schema is not made.
 
     Nothing is handled here: the application's handlers are in its own processes. An error of the library becomes one
     sentence on stderr and exit code 1.
@@ -99,6 +100,8 @@ def opened() -> Generator[Payments]:
     try:
         payments = Payments.from_env(runner=False)
         try:
+            # Told in a wrong folder, not obeyed: a new, empty file would be compared, or be brought what was missed.
+            schema.check(payments.core.settings.payments_database_url.get_secret_value())
             run_blocking(payments.core.store.prepare())
             yield payments
         finally:
