@@ -92,4 +92,7 @@ def test_retry_after_is_taken_when_sane(header: str | None, seconds: int | None)
 
 def test_the_stand_in_is_named() -> None:
     """Who forgot to start the sandbox reads its address."""
-    assert "127.0.0.1:12111 could not be reached" in str(error_of(Refusal(), where="STRIPE_API_BASE 127.0.0.1:12111"))
+    said = str(error_of(Refusal(), where="STRIPE_API_BASE 127.0.0.1:12111"))
+    assert "127.0.0.1:12111 could not be reached" in said
+    assert said.endswith("see what listens there (start one with `payments sandbox`).")
+    assert "status.stripe.com" not in said

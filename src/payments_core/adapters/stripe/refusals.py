@@ -23,7 +23,9 @@ MAX_RETRY_AFTER_S: Final = 600
 _CODE = re.compile(r"[a-z][a-z0-9_]{0,99}")
 _PARAM = re.compile(r"[A-Za-z][A-Za-z0-9_.\[\]-]{0,199}")
 _REQUEST_ID = re.compile(r"req_[A-Za-z0-9]{1,100}")
+_STRIPE: Final = "Stripe"
 _AGAIN = "Try again; if it lasts, see https://status.stripe.com."
+_STAND_IN_AGAIN = "Try again; if it lasts, see what listens there (start one with `payments sandbox`)."
 
 
 @frozen
@@ -45,21 +47,25 @@ class Refusal:
     replayed: bool = False
 
 
-def error_of(refusal: Refusal, *, where: str = "Stripe") -> StripeError:
+def error_of(refusal: Refusal, *, where: str = _STRIPE) -> StripeError:
     """The error to raise. `where` names the server: Stripe, or the loopback address that stands in for it."""
     status = refusal.status
     if status is None:
         failure = refusal.failure or "no answer"
         return _unavailable(
-            refusal, f"{where} could not be reached, or its answer did not arrive whole ({failure}). {_AGAIN}"
+            refusal, f"{where} could not be reached, or its answer did not arrive whole ({failure}). {_again(where)}"
         )
     if status == 429 or refusal.code == "rate_limit":
         return _limited(refusal, where)
     if status >= 500 or status == 409 or refusal.code == "lock_timeout":
-        return _unavailable(refusal, f"{where} answered with status {status}{_named(refusal)}. {_AGAIN}")
+        return _unavailable(refusal, f"{where} answered with status {status}{_named(refusal)}. {_again(where)}")
     if not refusal.spoken:
         return _unspoken(refusal, where)
     return _refused(refusal, where)
+
+
+def _again(where: str) -> str:
+    return _AGAIN if where == _STRIPE else _STAND_IN_AGAIN
 
 
 def _limited(refusal: Refusal, where: str) -> StripeUnavailable:
@@ -74,7 +80,8 @@ def _unspoken(refusal: Refusal, where: str) -> StripeError:
     status = refusal.status or 0
     if status < 400:
         # The request may have been carried out: trying again with its idempotency key finds out.
-        return _unavailable(refusal, f"{where} answered with status {status} and a body that is not JSON. {_AGAIN}")
+        told = f"{where} answered with status {status} and a body that is not JSON. {_again(where)}"
+        return _unavailable(refusal, told)
     return StripeError(
         f"The answer to a request to {where} had status {status} and was not written by Stripe's API. Check what "
         "stands between this server and Stripe (a proxy, a firewall, STRIPE_API_BASE).",
