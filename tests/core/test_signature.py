@@ -70,7 +70,7 @@ NO_VALUE = "a part of the header has no value"
 NOT_ASCII = "the header is not ASCII"
 TWO_TIMESTAMPS = "the header has two timestamps"
 NO_V1 = "the header has no v1 signature"
-NOT_OURS = "no secret of ours made any of its signatures"
+NOT_OURS = "no secret of ours made any of its signatures; check that the signing secret is this endpoint's"
 TOO_MANY = "the header has too many signatures"
 TOO_LONG = "the header is too long"
 

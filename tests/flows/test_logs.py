@@ -56,7 +56,7 @@ def test_a_refused_webhook_says_why(shop: Shop, caplog: pytest.LogCaptureFixture
     forged = sign(b"{}", "whsec_another_secret", timestamp_s=int(shop.clock.now.timestamp()))
     with pytest.raises(InvalidSignature):
         shop.run(shop.payments.core.receive_webhook(b"{}", forged))
-    why = "no secret of ours made any of its signatures"
+    why = "no secret of ours made any of its signatures; check that the signing secret is this endpoint's"
     assert told(caplog, f"Webhook refused: {why}") == [("WARNING", {"cause": why})]
 
 

@@ -51,7 +51,10 @@ def check_signature(
     parsed = parse_header(header)
     matched = _matching_secret(body, parsed, secrets)
     if matched is None:
-        raise InvalidSignature("no secret of ours made any of its signatures", "unknown_signer")
+        raise InvalidSignature(
+            "no secret of ours made any of its signatures; check that the signing secret is this endpoint's",
+            "unknown_signer",
+        )
     age_s = now_s - int(parsed.timestamp)
     if age_s > tolerance_s:
         raise InvalidSignature(f"it is {age_s} s old, more than {tolerance_s}", "too_old")
