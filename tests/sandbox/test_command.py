@@ -87,6 +87,14 @@ def test_a_taken_port_is_one_sentence() -> None:
     )
 
 
+def test_an_address_that_this_machine_has_not_is_one_sentence() -> None:
+    """Another port would not help."""
+    done = run("sandbox", "--host", "192.0.2.1", "--port", "0")
+
+    assert done.returncode == 1
+    assert done.stderr.strip().endswith("Cannot assign requested address. Choose another one with --host.")
+
+
 @pytest.mark.parametrize(
     "options",
     [["--webhook-secret", "secret"], ["--forward-to", "shop/hook"], ["--port", "99999"], ["--chaos", "drop"]],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import logging
 import signal
 import socket
@@ -44,7 +45,8 @@ def bind(host: str, port: int) -> socket.socket:
     except OSError as error:
         listener.close()
         reason = error.strerror or "it is not available"
-        raise PortInUse(f"Cannot listen on {host}:{port}: {reason}. Choose another one with --port.") from None
+        other = "--host" if error.errno == errno.EADDRNOTAVAIL else "--port"
+        raise PortInUse(f"Cannot listen on {host}:{port}: {reason}. Choose another one with {other}.") from None
     return listener
 
 
