@@ -8,6 +8,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as Late
+from copy import copy
 from typing import Final, TypeAlias
 from weakref import WeakKeyDictionary
 
@@ -35,9 +36,17 @@ def sorted_out(told: Mapping[str, Told]) -> tuple[dict[str, CatalogPrice], list[
     """The prices, and the references that were given up. Raises the first error."""
     failed = next((one.error for one in told.values() if one.error is not None), None)
     if failed is not None:
-        raise failed
+        raise _another(failed)
     prices = {name: one.price for name, one in told.items() if one.price is not None}
     return prices, [name for name, one in told.items() if one.given_up]
+
+
+def _another(error: Exception) -> Exception:
+    """The same news for another caller: one exception raised in many places would gather all their frames."""
+    try:
+        return copy(error)
+    except Exception:  # noqa: BLE001 - of a class that cannot be copied, as none of ours is
+        return error
 
 
 def _news(mine: Sequence[str], prices: Mapping[str, CatalogPrice]) -> dict[str, Told]:
