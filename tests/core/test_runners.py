@@ -228,6 +228,29 @@ def test_each_thread_works_in_the_context_of_its_caller() -> None:
     assert len({thread for _, thread in seen}) == 3
 
 
+@pytest.mark.parametrize("can_be_started", [0, 1])
+def test_where_no_more_threads_can_be_started_those_there_are_do_the_work(
+    monkeypatch: pytest.MonkeyPatch, can_be_started: int
+) -> None:
+    """At a limit of the machine's, or at the interpreter's end: what is leased and left would use up its attempts."""
+    done: list[int] = []
+    left = [None] * can_be_started
+    start = threading.Thread.start
+
+    def start_or_not(thread: threading.Thread) -> None:
+        if not left:
+            raise RuntimeError("can't start new thread")
+        left.pop()
+        start(thread)
+
+    async def work(item: int) -> None:
+        done.append(item)
+
+    monkeypatch.setattr(threading.Thread, "start", start_or_not)
+    run_blocking(ThreadRunner().each([1, 2, 3, 4], work, hands=4))
+    assert sorted(done) == [1, 2, 3, 4]
+
+
 def test_a_hand_that_is_stopped_lets_nobody_begin_another_item() -> None:
     """What is in work ends, what is not begun stays leased, and the caller is told by what it was stopped."""
     begun: list[int] = []

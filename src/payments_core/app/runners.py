@@ -174,10 +174,9 @@ class ThreadRunner:
             for _ in range(min(hands, len(items)) - 1)
         ]
         self._hands.update(others)
-        for other in others:
-            other.start()
+        started = [other for other in others if _starts(other)]
         hand()
-        for other in others:
+        for other in started:
             other.join()
         self._hands.difference_update(others)
         _raise_first([failed])
@@ -233,6 +232,15 @@ class ThreadRunner:
                 wait_s = _report(trouble)
             if wait_s and not self._stopping:
                 self._work.wait(wait_s)
+
+
+def _starts(thread: threading.Thread) -> bool:
+    """Start it, where that can be done: at a limit of the machine's, or while the interpreter shuts down, it cannot."""
+    try:
+        thread.start()
+    except RuntimeError:
+        return False
+    return True
 
 
 def _nothing() -> None:
