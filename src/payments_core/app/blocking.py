@@ -209,10 +209,10 @@ class Payments:
 
     def close(self, *, grace_s: float = GRACE_S) -> None:
         """Let what is in hand end, for at most `grace_s` seconds, and give back every connection."""
-        if self._started_in == os.getpid():
-            self._runner.stop(grace_s)
-            if self._relay is not None:
-                self._relay.stop(grace_s)
+        # Also after a start that failed behind it.
+        self._runner.stop(grace_s)
+        if self._relay is not None and self._started_in == os.getpid():
+            self._relay.stop(grace_s)
         self._started_in = None
         run_blocking(self.core.gateway.close())
         run_blocking(self.core.cache.close())

@@ -13,6 +13,7 @@ import random
 import threading
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import Future
 from typing import Final, TypeVar
 
 from payments_core.app.runners import GRACE_S
@@ -151,14 +152,14 @@ class RelayThread:
         self._over: asyncio.Event | None = None
 
     def start(self) -> None:
-        """Begin in this process; what a parent process had begun is left alone."""
+        """Begin in this process; what a parent process had begun is left alone. Raises what keeps it from beginning."""
         if self._pid != os.getpid():
             _INHERITED.extend((self._loop, self._task))
             self._pid = os.getpid()
-        began = threading.Event()
+        began = Future[None]()
         self._thread = threading.Thread(target=self._run, args=(began,), name="payments-relay", daemon=True)
         self._thread.start()
-        began.wait()
+        began.result()
 
     def nudge(self) -> None:
         """Something was put into the outbox; never blocks, never fails."""
@@ -176,16 +177,20 @@ class RelayThread:
             asyncio.run_coroutine_threadsafe(self._stop(grace_s), loop)
         thread.join(grace_s + _CLOSING_S)
 
-    def _run(self, began: threading.Event) -> None:
-        with asyncio.Runner() as runner:
-            runner.run(self._live(began))
-
-    async def _live(self, began: threading.Event) -> None:
-        self._loop, self._task, self._over = asyncio.get_running_loop(), RelayTask(self._make), asyncio.Event()
+    def _run(self, began: Future[None]) -> None:
         try:
-            self._task.start()
-        finally:
-            began.set()
+            with asyncio.Runner() as runner:
+                runner.run(self._live(began))
+        except BaseException as failure:
+            if began.done():
+                raise
+            # Before the loop was there, mostly: whoever waits for the beginning would wait for ever.
+            began.set_exception(failure)
+
+    async def _live(self, began: Future[None]) -> None:
+        self._loop, self._task, self._over = asyncio.get_running_loop(), RelayTask(self._make), asyncio.Event()
+        self._task.start()
+        began.set_result(None)
         await self._over.wait()
 
     async def _stop(self, grace_s: float) -> None:

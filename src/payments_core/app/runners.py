@@ -182,12 +182,13 @@ class ThreadRunner:
         _raise_first([failed])
 
     def start(self, run_due: Callable[[], int], next_due_s: Callable[[], float | None]) -> None:
-        """Begin on a daemon thread, which never keeps a process alive."""
+        """Begin on a daemon thread, which never keeps a process alive; where it runs already, let it."""
+        if self._thread is not None and self._thread.is_alive():
+            return
         self._stopping = False
-        self._thread = threading.Thread(
-            target=self._run, args=(run_due, next_due_s), name="payments-runner", daemon=True
-        )
-        self._thread.start()
+        thread = threading.Thread(target=self._run, args=(run_due, next_due_s), name="payments-runner", daemon=True)
+        thread.start()
+        self._thread = thread
 
     def stop(self, grace_s: float = GRACE_S) -> None:
         """Let what is in hand end, within the grace period; a thread cannot be cancelled, and ends with its process."""
