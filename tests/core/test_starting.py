@@ -8,9 +8,12 @@ import threading
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
-from payments_core import Payments, Settings
+from payments_core import AsyncPayments, ConfigurationError, Payments, Settings, StoreUnavailable
+from payments_core.adapters.memory.limiting import MemoryLimiter
 from payments_core.app.relays import RelayThread, compose_relay
+from payments_core.drive import run_blocking
 from payments_core.ports import Unmetered
 
 
@@ -71,6 +74,61 @@ def test_a_start_that_failed_half_way_leaves_one_runner_and_none_when_it_is_clos
             payments.start()
         assert runners() == 1
     assert runners() == 0
+
+
+class Unclosable(MemoryLimiter):
+    """A limiter of the host's own whose server went away."""
+
+    async def close(self) -> None:
+        raise ConnectionError("it is gone")
+
+
+async def test_what_cannot_be_closed_keeps_nothing_else_open_on_a_loop(settings: Settings) -> None:
+    """The error is told, the store is closed, and the next lifespan begins anew, with a runner."""
+    payments = AsyncPayments(settings, limiter=Unclosable(io="async"))
+
+    async def live() -> None:
+        async with payments.lifespan():
+            assert (await payments.core.readiness()).ready
+            assert runner_tasks() == 1
+
+    for _ in range(2):
+        with pytest.raises(ConnectionError, match="it is gone"):
+            await live()
+        assert runner_tasks() == 0
+        with pytest.raises(StoreUnavailable, match="closed"):
+            await payments.core.recent_events(1)
+
+
+def test_what_cannot_be_closed_keeps_nothing_else_open_among_threads(settings: Settings) -> None:
+    """The same in the blocking world."""
+    payments = Payments(settings, limiter=Unclosable())
+    payments.start()
+    with pytest.raises(ConnectionError, match="it is gone"):
+        payments.close()
+    assert runners() == 0
+    with pytest.raises(StoreUnavailable, match="closed"):
+        run_blocking(payments.core.recent_events(1))
+
+
+async def test_a_lifespan_that_cannot_start_leaves_nothing_open(settings: Settings) -> None:
+    """A connection that was made to find the schema too old is closed on the loop that it belongs to."""
+    closed: list[str] = []
+
+    class Noting(MemoryLimiter):
+        async def close(self) -> None:
+            closed.append("limiter")
+
+    nowhere = settings.model_copy(update={"payments_database_url": SecretStr("sqlite:////no/such/folder/payments.db")})
+    payments = AsyncPayments(nowhere, limiter=Noting(io="async"))
+    with pytest.raises(ConfigurationError, match="no directory"):
+        async with payments.lifespan():
+            raise AssertionError("it began")
+    assert closed == ["limiter"]
+
+
+def runner_tasks() -> int:
+    return [getattr(task.get_coro(), "__qualname__", "") for task in asyncio.all_tasks()].count("TaskRunner._run")
 
 
 def runners() -> int:

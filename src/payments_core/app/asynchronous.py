@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -207,21 +207,23 @@ class AsyncPayments:
 
     async def close(self, *, grace_s: float = GRACE_S) -> None:
         """Let what is in hand end, for at most `grace_s` seconds, and give back every connection."""
-        await self._runner.stop(grace_s)
-        if self._relay is not None:
-            await self._relay.stop(grace_s)
-        await self.core.gateway.close()
-        await self.core.cache.close()
-        await self.core.limiter.close()
-        await self.core.store.close()
-        self._started = False
-        self._starting = asyncio.Lock()
+        try:
+            # From the last to the first, and each of them also where another cannot be closed.
+            async with AsyncExitStack() as closing:
+                for part in (self.core.store, self.core.limiter, self.core.cache, self.core.gateway):
+                    closing.push_async_callback(part.close)
+                if self._relay is not None:
+                    closing.push_async_callback(self._relay.stop, grace_s)
+                closing.push_async_callback(self._runner.stop, grace_s)
+        finally:
+            self._started = False
+            self._starting = asyncio.Lock()
 
     @asynccontextmanager
     async def lifespan(self) -> AsyncGenerator[None]:
-        """Started on entry, closed on exit. The FastAPI router carries this."""
-        await self.start()
+        """Started on entry, closed on exit, also where the start fails. The FastAPI router carries this."""
         try:
+            await self.start()
             yield
         finally:
             await self.close()

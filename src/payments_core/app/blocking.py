@@ -7,6 +7,7 @@ import os
 import threading
 import weakref
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -209,21 +210,25 @@ class Payments:
 
     def close(self, *, grace_s: float = GRACE_S) -> None:
         """Let what is in hand end, for at most `grace_s` seconds, and give back every connection."""
-        # Also after a start that failed behind it.
-        self._runner.stop(grace_s)
-        if self._relay is not None and self._started_in == os.getpid():
-            self._relay.stop(grace_s)
-        self._started_in = None
-        run_blocking(self.core.gateway.close())
-        run_blocking(self.core.cache.close())
-        run_blocking(self.core.limiter.close())
-        run_blocking(self.core.store.close())
+        # From the last to the first, and each of them also where another cannot be closed.
+        with ExitStack() as closing:
+            for part in (self.core.store, self.core.limiter, self.core.cache, self.core.gateway):
+                closing.callback(_close, part)
+            if self._relay is not None and self._started_in == os.getpid():
+                closing.callback(self._relay.stop, grace_s)
+            # Also after a start that failed behind it.
+            closing.callback(self._runner.stop, grace_s)
+            self._started_in = None
 
     async def _start(self) -> None:
         self.start()
 
     def _next_due_s(self) -> float | None:
         return run_blocking(self.core.store.next_due_s())
+
+
+def _close(part: Store | Gateway | PriceCache | Limiter) -> None:
+    run_blocking(part.close())
 
 
 def _close_at_exit(reference: weakref.ref[Payments]) -> None:
