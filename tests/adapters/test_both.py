@@ -24,6 +24,7 @@ from payments_core import (
     StoreUnavailable,
 )
 from payments_core.domain.signature import sign
+from payments_core.drive import run_blocking
 from payments_core.http.messages import Headers
 from payments_core.sandbox import Sandbox, running
 from payments_core.settings import Settings
@@ -249,6 +250,50 @@ def test_a_process_that_only_opens_checkouts_settles_nothing(host: Host, stripe:
         shop.run_due()
     assert page.json["paymentStatus"] == "paid"
     assert [event.session_id for event in told] == [session_id]
+
+
+def test_in_fastapi_a_view_of_the_host_s_own_that_takes_webhooks_has_them_handled(settings: Settings) -> None:
+    """The router was built without them, and its lifespan has begun before the first can come."""
+    payments = AsyncPayments(settings)
+    app = FastAPI()
+    app.include_router(create_router(payments, webhooks=False), prefix="/pay")
+
+    @app.post("/own")
+    async def own(request: Request) -> None:
+        await payments.receive_webhook(await request.body(), request.headers["Stripe-Signature"])
+
+    @app.get("/waiting")
+    async def waiting() -> bool:
+        return await payments.core.store.next_due_s() is not None
+
+    with asking_fastapi(app) as ask:
+        assert ask("POST", "/own", EVENT, **signed()).status == 200
+        until(lambda: ask("GET", "/waiting").json is False)
+
+
+@pytest.mark.parametrize("started", [False, True], ids=["before anything else", "after the start"])
+def test_in_flask_a_view_of_the_host_s_own_that_takes_webhooks_has_them_handled(
+    settings: Settings, *, started: bool
+) -> None:
+    """The same where another request came before the first of them."""
+    with contextlib.closing(Payments(settings)) as payments:
+        payments.without_webhooks()
+        if started:
+            payments.start()
+        payments.receive_webhook(EVENT, signed()["Stripe-Signature"])
+        until(lambda: run_blocking(payments.core.store.next_due_s()) is None)
+
+
+def signed() -> dict[str, str]:
+    return {"Stripe-Signature": sign(EVENT, WEBHOOK_SECRET, timestamp_s=int(time.time()))}
+
+
+def until(reached: Callable[[], bool]) -> None:
+    """Wait for what the runner does."""
+    deadline_s = time.monotonic() + 20
+    while not reached():
+        assert time.monotonic() < deadline_s
+        time.sleep(0.01)
 
 
 def test_whoever_settles_with_nobody_told_is_warned(settings: Settings, caplog: pytest.LogCaptureFixture) -> None:

@@ -133,7 +133,9 @@ class Payments:
 
     def receive_webhook(self, body: bytes, signature: str | None) -> None:
         """Take a webhook in: on return it is on disk. Raises InvalidSignature or StoreUnavailable."""
-        self._only_opens = False  # a route of the host's own takes webhooks
+        if self._only_opens:
+            # A route of the host's own takes them: what was started to open checkouts alone is started with a runner.
+            self._only_opens, self._started_in = False, None
         self.start()
         run_blocking(self.core.receive_webhook(body, signature))
 

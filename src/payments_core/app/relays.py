@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Future
 from typing import Final, TypeVar
 
-from payments_core.app.runners import GRACE_S
+from payments_core.app.runners import GRACE_S, is_under_way
 from payments_core.errors import ConfigurationError
 from payments_core.extras import needing
 from payments_core.ports import Meter
@@ -118,7 +118,9 @@ class RelayTask:
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Begin, in an empty context: no request's trace covers the relay's work."""
+        """Begin, in an empty context: no request's trace covers the relay's work. Where it runs already, let it."""
+        if is_under_way(self._task):
+            return
         self._errands = LoopErrands()
         relay = self._make(self._errands)
         self._task = asyncio.get_running_loop().create_task(_run(relay), context=contextvars.Context())
@@ -152,10 +154,12 @@ class RelayThread:
         self._over: asyncio.Event | None = None
 
     def start(self) -> None:
-        """Begin in this process; what a parent process had begun is left alone. Raises what keeps it from beginning."""
+        """Begin in this process, unless it runs here; a parent's is left alone. Raises what keeps it from beginning."""
         if self._pid != os.getpid():
             _INHERITED.extend((self._loop, self._task))
             self._pid = os.getpid()
+        elif self._thread is not None and self._thread.is_alive():
+            return
         began = Future[None]()
         self._thread = threading.Thread(target=self._run, args=(began,), name="payments-relay", daemon=True)
         self._thread.start()

@@ -68,7 +68,12 @@ class TaskRunner:
         _raise_first(failed)
 
     def start(self, run_due: Callable[[], Awaitable[int]], next_due_s: Callable[[], Awaitable[float | None]]) -> None:
-        """Begin on the running loop, in an empty context: no request's trace covers the runner's work."""
+        """Begin on the running loop, in an empty context: no request's trace covers the runner's work.
+
+        Where it runs there already, let it.
+        """
+        if is_under_way(self._task):
+            return
         context = contextvars.Context()
         # A new event: the old one may be bound to a loop that is closed.
         self._work = asyncio.Event()
@@ -104,6 +109,11 @@ class TaskRunner:
             if wait_s and not self._stopping:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._work.wait(), wait_s)
+
+
+def is_under_way(task: asyncio.Task[None] | None) -> bool:
+    """Whether a task is under way on the running loop."""
+    return task is not None and not task.done() and task.get_loop() is asyncio.get_running_loop()
 
 
 class _Waiting(Iterator[T]):
