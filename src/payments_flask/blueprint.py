@@ -200,5 +200,11 @@ def _described() -> HttpRequest:
     return HttpRequest(request.method, request.path, _headers(request.environ))
 
 
+class _Response(Response):
+    """One whose type is what the reply says: Flask's own takes even an empty one for a page."""
+
+    default_mimetype = None
+
+
 def _response(reply: HttpReply) -> Response:
-    return Response(reply.body, reply.status, headers=list(reply.headers))
+    return _Response(reply.body, reply.status, headers=list(reply.headers))
