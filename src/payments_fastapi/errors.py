@@ -16,6 +16,8 @@ def install_error_handlers(app: FastAPI) -> None:
     """Answer a PaymentsError that one of the host's own views raises as the payment routes answer it."""
 
     async def answered(request: Request, error: Exception) -> Response:
+        if request.scope["type"] != "http":
+            raise error  # A websocket is asked of here too, and has no reply to be given.
         return to_response(refuse(error, described(request)))
 
     app.add_exception_handler(PaymentsError, answered)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import pytest
-from fastapi import Depends, FastAPI, HTTPException, Request, Response
+from fastapi import Depends, FastAPI, HTTPException, Request, Response, WebSocket
 from flask import Flask, abort
 from flask import request as flask_request
 from starlette.testclient import TestClient
@@ -362,6 +362,20 @@ def test_errors_of_the_host_s_own_views_are_answered_in_our_shape() -> None:
     with asking_fastapi(fastapi_app) as ask:
         check_own_views(ask)
     check_own_views(asking_flask(flask_app))
+
+
+def test_an_error_in_a_websocket_of_the_host_s_is_the_host_s() -> None:
+    """There is no reply to give, and the error is not hidden behind one about the giving."""
+    app = FastAPI()
+    install_in_fastapi(app)
+
+    @app.websocket("/live")
+    async def live(socket: WebSocket) -> None:
+        await socket.accept()
+        raise StoreUnavailable("away")
+
+    with TestClient(app) as client, pytest.raises(StoreUnavailable, match="away"), client.websocket_connect("/live"):
+        pass
 
 
 def raising(error: Exception) -> Callable[[], None]:
