@@ -53,6 +53,11 @@ def _news(mine: Sequence[str], prices: Mapping[str, CatalogPrice]) -> dict[str, 
     return {name: Told(prices.get(name)) for name in mine}
 
 
+def _failed(error: Exception | None) -> Told:
+    # A copy, without the frames of the one who asked: they lead back to whoever keeps this.
+    return Told(given_up=True) if error is None else Told(error=_another(error))
+
+
 class ThreadFlights:
     """`payments_core.ports.Flights` among threads."""
 
@@ -117,7 +122,7 @@ class ThreadBoarding:
 
     def fail(self, error: Exception | None) -> None:
         """See Boarding."""
-        self._flights.landed(self._generation, dict.fromkeys(self.mine, Told(error=error, given_up=error is None)))
+        self._flights.landed(self._generation, dict.fromkeys(self.mine, _failed(error)))
 
     async def joined(self) -> tuple[Mapping[str, CatalogPrice], Sequence[str]]:
         """See Boarding."""
@@ -161,7 +166,7 @@ class LoopBoarding:
 
     def fail(self, error: Exception | None) -> None:
         """See Boarding."""
-        self._tell(dict.fromkeys(self.mine, Told(error=error, given_up=error is None)))
+        self._tell(dict.fromkeys(self.mine, _failed(error)))
 
     async def joined(self) -> tuple[Mapping[str, CatalogPrice], Sequence[str]]:
         """See Boarding. One who is cancelled here takes nothing from the others."""

@@ -255,13 +255,11 @@ class AsyncCalls:
             async with gate:
                 return await job()
 
-        tasks = [asyncio.ensure_future(one(job)) for job in jobs]
+        tasks = [asyncio.create_task(one(job)) for job in jobs]
         try:
             return list(await asyncio.gather(*tasks))
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await _end(tasks)
 
     async def close(self) -> None:
         """Close the connections of the running loop, and of loops that have ended."""
@@ -291,6 +289,14 @@ class AsyncCalls:
     def _forget_ended_loops(self) -> None:
         for loop in [loop for loop in self._loops.clients if loop.is_closed()]:
             self._loops.clients.pop(loop)[1].abandon()
+
+
+async def _end(tasks: list[asyncio.Task[T]]) -> None:
+    """Cancel what is under way, and let go of all: the error of a failed one leads back to whoever keeps it."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    tasks.clear()
 
 
 class AioHttp(stripe.AIOHTTPClient):
