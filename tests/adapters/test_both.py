@@ -290,7 +290,7 @@ def signed() -> dict[str, str]:
 
 def until(reached: Callable[[], bool]) -> None:
     """Wait for what the runner does."""
-    deadline_s = time.monotonic() + 20
+    deadline_s = time.monotonic() + 180
     while not reached():
         assert time.monotonic() < deadline_s
         time.sleep(0.01)

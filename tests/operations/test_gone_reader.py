@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import queue
 import signal
 import subprocess
 import sys
-import time
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -74,17 +78,50 @@ def test_a_signal_ends_a_command_whose_reader_is_gone(
         assert "Traceback" not in (told := process.stderr.read()), told
 
 
-def test_reconciling_again_and_again_goes_on_without_a_reader(tmp_path: Path) -> None:
-    """The run behind the one that was read about fails too, and tells nobody; a signal ends it with exit code 0."""
+class Refusing(BaseHTTPRequestHandler):
+    """A Stripe that refuses the key; it keeps what it was asked."""
+
+    asked: ClassVar[queue.SimpleQueue[str]] = queue.SimpleQueue()
+
+    def do_GET(self) -> None:
+        body = b'{"error": {"message": "Invalid API Key provided.", "type": "invalid_request_error"}}'
+        self.send_response(401)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+        self.asked.put(self.path)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def stripe() -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Refusing) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def test_reconciling_again_and_again_goes_on_without_a_reader(tmp_path: Path, stripe: str) -> None:
+    """The runs behind the one that was read about fail too, and tell nobody; a signal ends it with exit code 0."""
+    upgrade(f"sqlite:///{tmp_path / 'payments.db'}")
     line = [sys.executable, "-c", COMMAND, "reconcile", "--every", "1s"]
     with subprocess.Popen(
-        line, env=environment(tmp_path), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        line,
+        env={**environment(tmp_path), "STRIPE_API_BASE": stripe},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     ) as process:
         assert process.stdout is not None
         try:
             assert "This run failed" in process.stdout.readline()
             process.stdout.close()
-            time.sleep(2)  # the next run has begun
+            # Each run ends with the first answer: once a third has begun, the second one's line is out.
+            for _ in range(3):
+                Refusing.asked.get(timeout=60)
             process.send_signal(signal.SIGTERM)
             assert process.wait(60) == 0
         finally:

@@ -67,7 +67,7 @@ def workers(world: PostgresWorld, count: int) -> Generator[list[Worker]]:
 
 def wait_until_blocked(world: PostgresWorld, running: Future[Any]) -> None:
     """Wait until some session of this database waits for another's transaction."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 180
     question = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
     while not world.query(question):
         assert not running.done(), f"it did not wait, but answered {running.result()!r}"
