@@ -6,6 +6,7 @@ every fact that is due has one effect and one outgoing event, and nothing is the
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
@@ -100,13 +101,16 @@ def let_leases_end(url: str) -> None:
 def drained(url: str, timeout_s: float, *, in_vain: Callable[[], bool] = bool) -> int:
     """Wait until every event of the inbox is handled, with retries hastened; how many are still open after that.
 
+    `timeout_s` is how long none of them may be: a slow machine takes longer, one that stands still is given up.
     `in_vain` says that there is no use in waiting longer.
     """
-    deadline = time.monotonic() + timeout_s
+    fewest, deadline = math.inf, 0.0
     while True:
         let_time_pass(url)
         time.sleep(_LOOK_S)
         still, _ = progress(url)
+        if still < fewest:
+            fewest, deadline = still, time.monotonic() + timeout_s
         if not still or time.monotonic() > deadline or in_vain():
             return still
 

@@ -30,7 +30,7 @@ from payments_core.domain.delivery import MAX_ATTEMPTS, InboxState, ReceivedEven
 
 @frozen
 class Size:
-    """How many events, workers and attempts, and how long it may take."""
+    """How many events, workers and attempts, and how long none of them may be handled."""
 
     events: int
     workers: int

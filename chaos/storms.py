@@ -128,7 +128,7 @@ def _counted(storm: Storm, plan: Plan) -> Result:
         "answers 503": sender.statuses[503],
         "forgeries refused": sender.forged[400],
     }
-    broken = [f"{storm.still} events were still open after {storm.size.drain_s:g} s"] if storm.still else []
+    broken = [f"{storm.still} were still open after {storm.size.drain_s:g} s without one more"] if storm.still else []
     broken += [f"{count} answers {status}" for status, count in dishonest.items()]
     broken += [f"{taken} forged events were not refused"] if taken else []
     broken += [] if storm.kills.total() == storm.size.kills else ["not everybody was killed who should have been"]
