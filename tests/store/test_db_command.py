@@ -72,12 +72,17 @@ def test_without_an_address_it_is_the_embedded_file(url: str | None, tmp_path: P
     [
         ("mysql://u:canary-71@h/d", "is not supported"),
         ("sqlite:///nowhere/payments.db", "which is no directory"),
+        ("sqlite:///payments.db?timeout=canary-71", "names a SQLite file with parameters"),
+        ("sqlite:///a_folder", "its file cannot be opened"),
+        ("sqlite:///a_letter", "is no SQLite database, or a damaged one"),
         ("postgresql://u:canary-71@127.0.0.1:1/d", "nothing listens at its host and port"),
         ("postgresql://u:canary-71@nobody.invalid/d", "its host is not known"),
     ],
 )
-def test_a_database_that_cannot_be_used_is_one_line(url: str, told: str) -> None:
+def test_a_database_that_cannot_be_used_is_one_line(url: str, told: str, tmp_path: Path) -> None:
     """No traceback, no password, exit 1."""
+    (tmp_path / "a_folder").mkdir()
+    (tmp_path / "a_letter").write_text("Dear customer, " * 1000)
     ran = run("upgrade", url=url)
     assert ran.exit_code == 1
     assert ran.output.startswith("Error: ")

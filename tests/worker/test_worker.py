@@ -185,6 +185,7 @@ def test_two_workers_share_the_work_and_double_none_of_it(deployment: Deployment
         ("tests.worker.nothing:payments", "there is no module 'tests.worker.nothing'"),
         ("tests.worker.shop:not_payments", "is a str; name the Payments or AsyncPayments"),
         ("tests.worker.shop", "--app takes module:attribute"),
+        (".shop:payments", "--app takes module:attribute"),
     ],
 )
 def test_an_application_that_cannot_be_found_is_a_usage_error(app: str, words: str) -> None:

@@ -58,7 +58,7 @@ def command(*, target: str, grace_s: float) -> None:
 
 def _loaded(target: str) -> Payments | AsyncPayments:
     module_name, _, attribute = target.partition(":")
-    if not module_name or not attribute:
+    if not module_name or module_name.startswith(".") or not attribute:
         raise click.UsageError(f"--app takes {_FORM}.")
     # As with gunicorn and uvicorn, what lies in the current directory can be named.
     sys.path.insert(0, str(Path.cwd()))

@@ -17,10 +17,14 @@ from sqlalchemy.exc import TimeoutError as PoolUsedUp
 
 from payments_core.errors import StoreUnavailable
 
-#: Why no connection could be made, by the words of libpq, psycopg and the server: no code comes with these errors.
-#: A server that speaks another language is told of in general terms.
+#: Why the database cannot be used, by the words of libpq, psycopg, the server and SQLite: no code comes with these
+#: errors. A server that speaks another language is told of in general terms.
 _LOGIN: Final = "the login was refused. Check user and password in PAYMENTS_DATABASE_URL."
-_NO_CONNECTION: Final = (
+_NOT_OPENED: Final = (
+    "its file cannot be opened. Check that PAYMENTS_DATABASE_URL names a file that this user may read and write, and "
+    "how many files the process may open."
+)
+_REASONS: Final = (
     ('password authentication failed|no password supplied|role ".*" does not exist', _LOGIN),
     ("no pg_hba.conf entry", "the server lets nobody in like this. Check user, host and sslmode, and its pg_hba.conf."),
     (
@@ -32,6 +36,13 @@ _NO_CONNECTION: Final = (
         "Connection refused",
         "nothing listens at its host and port. Check both in PAYMENTS_DATABASE_URL, and that the server runs.",
     ),
+    ("unable to open database file", _NOT_OPENED),
+    (
+        "file is not a database|disk image is malformed",
+        "its file is no SQLite database, or a damaged one. Check its name in PAYMENTS_DATABASE_URL, or restore it.",
+    ),
+    ("readonly database", "its file cannot be written. Check that this user may write it and its folder."),
+    ("disk is full", "there is no room left on its disk."),
 )
 
 
@@ -84,7 +95,7 @@ def unavailable(error: BaseException) -> StoreUnavailable:
             "it stays so, look for handlers that take long in their transaction, or give the store larger Limits."
         )
     cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
-    reason = _why_not_connected(cause)
+    reason = _reason_of(cause)
     if reason is not None:
         return StoreUnavailable(f"The payments database could not be used: {reason}")
     return StoreUnavailable(
@@ -94,11 +105,11 @@ def unavailable(error: BaseException) -> StoreUnavailable:
     )
 
 
-def _why_not_connected(cause: BaseException) -> str | None:
+def _reason_of(cause: BaseException) -> str | None:
     if getattr(cause, "sqlstate", None) is not None:
         return None  # said over a connection
     said = str(cause)
-    return next((reason for words, reason in _NO_CONNECTION if re.search(words, said)), None)
+    return next((reason for words, reason in _REASONS if re.search(words, said)), None)
 
 
 def is_lost_race(error: StoreUnavailable) -> bool:

@@ -56,6 +56,11 @@ def _sqlite(url: URL, driver: str) -> URL:
             "PAYMENTS_DATABASE_URL names an in-memory SQLite database, which keeps nothing; put a file there, as "
             "sqlite:///payments.db (tests without a database use payments_core.adapters.memory)."
         )
+    if url.query:
+        raise ConfigurationError(
+            "PAYMENTS_DATABASE_URL names a SQLite file with parameters; leave out the question mark and what follows: "
+            "what makes the file safe to pay with is set here."
+        )
     path = Path(name)
     # Made absolute once: a process that changes its directory later must not start a second database there.
     return url.set(drivername=driver, database=str(path if path.is_absolute() else path.absolute()))
