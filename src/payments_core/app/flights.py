@@ -10,7 +10,7 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as Late
 from copy import copy
 from typing import Final, TypeAlias
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
 from attrs import field, frozen
 
@@ -64,18 +64,16 @@ class ThreadFlights:
     io: Io = "blocking"
 
     def __init__(self) -> None:
-        self._start_anew()
+        self.start_anew()
+        _FLIGHTS.add(self)
 
-    def _start_anew(self) -> None:
-        self._pid = os.getpid()
+    def start_anew(self) -> None:
+        """With nobody asking."""
         self._lock = threading.Lock()
         self._flying: dict[Name, Future[Told]] = {}
 
     def board(self, generation: str | None, references: Sequence[str]) -> ThreadBoarding:
         """See Flights."""
-        if self._pid != os.getpid():
-            # Those who were asking at a fork are in the parent alone.
-            self._start_anew()
         with self._lock:
             names = {one: (generation, one) for one in dict.fromkeys(references)}
             theirs = {one: self._flying[name] for one, name in names.items() if name in self._flying}
@@ -100,6 +98,17 @@ class ThreadFlights:
                 if self._flying.get(name) is future:
                     del self._flying[name]
             return Told(given_up=True)
+
+
+def after_fork_in_child() -> None:
+    """Before any thread of the child can ask: those who were asking are in the parent alone, and may hold the lock."""
+    for flights in list(_FLIGHTS):
+        flights.start_anew()
+
+
+_FLIGHTS: WeakSet[ThreadFlights] = WeakSet()
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=after_fork_in_child)
 
 
 @frozen
