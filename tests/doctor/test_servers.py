@@ -13,9 +13,9 @@ from payments_core.adapters.kafka import topics
 from tests.doctor.conftest import CANARY, Doctor, not_ok
 from tests.kafka.reading import delete
 from tests.kafka.scenes import Deployment, new_prefix
-from tests.prices.test_redis_trouble import OwnServer, own_server, silent_server
+from tests.prices.test_redis_trouble import OwnServer, SilentServer, own_server, silent_server
 
-__all__ = ["own_server"]
+__all__ = ["own_server", "silent_server"]
 REDIS = ("redis", "reachable")
 EVICTION = ("redis", "eviction")
 KAFKA = ("kafka", "reachable")
@@ -64,14 +64,13 @@ def test_a_redis_whose_user_may_not_ask_is_reachable(doctor: Doctor, own_server:
 
 
 def test_a_redis_that_is_away_or_silent_has_failed(
-    doctor: Doctor, own_server: OwnServer, monkeypatch: pytest.MonkeyPatch
+    doctor: Doctor, own_server: OwnServer, silent_server: SilentServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What goes on without it is said."""
     own_server.kill()
     assert not_ok(doctor(PAYMENTS_REDIS_URL=own_server.url)) == {REDIS: "failed"}
     monkeypatch.setattr("payments_core.adapters.redis.examination._PATIENCE_S", 0.2)
-    with silent_server() as url:
-        found = doctor(PAYMENTS_REDIS_URL=url)
+    found = doctor(PAYMENTS_REDIS_URL=silent_server.url)
     assert not_ok(found) == {REDIS: "failed"}
     assert "TimeoutError" in found[REDIS]["found"]
 
