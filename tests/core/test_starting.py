@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -57,7 +58,7 @@ def test_a_relay_whose_thread_cannot_begin_keeps_nobody_waiting(
 
 @pytest.mark.parametrize("again", [True, False])
 def test_a_start_that_failed_half_way_leaves_one_runner_and_none_when_it_is_closed(
-    monkeypatch: pytest.MonkeyPatch, settings: Settings, again: bool
+    monkeypatch: pytest.MonkeyPatch, settings: Settings, runners: Callable[[], int], again: bool
 ) -> None:
     """A second one beside the first would never be stopped."""
 
@@ -100,7 +101,9 @@ async def test_what_cannot_be_closed_keeps_nothing_else_open_on_a_loop(settings:
             await payments.core.recent_events(1)
 
 
-def test_what_cannot_be_closed_keeps_nothing_else_open_among_threads(settings: Settings) -> None:
+def test_what_cannot_be_closed_keeps_nothing_else_open_among_threads(
+    settings: Settings, runners: Callable[[], int]
+) -> None:
     """The same in the blocking world."""
     payments = Payments(settings, limiter=Unclosable())
     payments.start()
@@ -131,5 +134,8 @@ def runner_tasks() -> int:
     return [getattr(task.get_coro(), "__qualname__", "") for task in asyncio.all_tasks()].count("TaskRunner._run")
 
 
-def runners() -> int:
-    return [thread.name for thread in threading.enumerate()].count("payments-runner")
+@pytest.fixture
+def runners() -> Callable[[], int]:
+    """How many threads of runners there are, beside those of other tests."""
+    before = set(threading.enumerate())
+    return lambda: [one.name for one in threading.enumerate() if one not in before].count("payments-runner")
