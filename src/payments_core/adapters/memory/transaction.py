@@ -149,8 +149,11 @@ class MemoryTransaction:
 
     def _clashes(self) -> bool:
         mine = {row.event_id for row in self._outbox}
-        repeated = len(mine) < len(self._outbox) or any(mine and one.row.event_id in mine for one in self._data.outbox)
-        return repeated or not self._data.transitions.keys().isdisjoint(self._transitions)
+        if len(mine) < len(self._outbox):
+            return True
+        if mine and not mine.isdisjoint(one.row.event_id for one in self._data.outbox):
+            return True
+        return not self._data.transitions.keys().isdisjoint(self._transitions)
 
     def _known(self, payment_id: str) -> Payment:
         with self._guard:
