@@ -33,9 +33,11 @@ from __future__ import annotations
 import traceback
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import ClassVar, Literal, TypeAlias
+from typing import ClassVar, Literal, TypeAlias, TypeVar
 
 from attrs import frozen
+
+ErrorT = TypeVar("ErrorT", bound=BaseException)
 
 
 def frames_of(error: BaseException) -> str:
@@ -56,6 +58,23 @@ def reason_of(failure: BaseException) -> str:
         return f"{name} was raised"
     innermost = frames[-1]
     return f"{name} was raised in {innermost.name} ({innermost.filename.rpartition('/')[2]}, line {innermost.lineno})"
+
+
+def untraced(error: ErrorT) -> ErrorT:
+    """The error, and all that it came from, without the way that they took.
+
+    A traceback's frames lead to their callers, and these back to the error: a circle, in which whatever they had in
+    hand, bodies among it, would be held until the next collection of garbage.
+    """
+    known: list[BaseException] = []
+    left: list[BaseException | None] = [error]
+    while left:
+        one = left.pop()
+        if one is not None and not any(one is other for other in known):
+            known.append(one)
+            one.__traceback__ = None
+            left += (one.__cause__, one.__context__)
+    return error
 
 
 @frozen

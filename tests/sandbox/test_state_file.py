@@ -67,6 +67,7 @@ def test_everything_is_there_again(tmp_path: Path) -> None:
     again = opened(tmp_path / "state", clock)
     reply = Caller(again)("POST", SESSIONS, cart(("Tee", 500, 3)), idempotency_key="k1")
     new = Caller(again).ok("POST", SESSIONS, cart())
+    again.close()
 
     assert replayed.headers["Idempotent-Replayed"] == reply.headers["Idempotent-Replayed"] == "true"
     assert reply.body == replayed.body
@@ -117,6 +118,7 @@ def test_what_waits_is_delivered_after_a_restart(tmp_path: Path) -> None:
     mailbox = Mailbox()
     again = Sandbox(forward_to=["http://new.test/"], clock=clock, seed=7, send=mailbox, state_file=tmp_path / "state")
     asyncio.run(again.deliver_due())
+    again.close()
 
     assert {sent.url for sent in mailbox.sent} == {"http://other.test/"}
     assert sorted(sent.event["id"] for sent in mailbox.sent) == sorted(waiting)
@@ -258,4 +260,5 @@ def test_a_request_that_cannot_be_kept_is_no_success(tmp_path: Path, monkeypatch
 
     assert (refused["status"], refused["type"]) == (500, "api_error")
     assert "disk is full" in refused["message"]
-    assert [product.name for product in opened(tmp_path / "state").state.products] == ["lost", "kept"]
+    with closing(opened(tmp_path / "state")) as again:
+        assert [product.name for product in again.state.products] == ["lost", "kept"]

@@ -13,7 +13,6 @@ import sqlite3
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from traceback import clear_frames
 from typing import Any, Final, Protocol, TypeAlias, TypeVar
 
 from attrs import field, frozen
@@ -26,7 +25,7 @@ from payments_core.adapters.sql.columns import microseconds
 from payments_core.adapters.sql.faults import unavailable
 from payments_core.adapters.sql.intake import Key, Row, key_of, parameters, postgresql_insert, sqlite_insert
 from payments_core.drive import run_blocking
-from payments_core.errors import StoreUnavailable
+from payments_core.errors import StoreUnavailable, untraced
 from payments_core.ports import Clock
 
 T = TypeVar("T")
@@ -95,10 +94,7 @@ class GroupWriter:
             raise
         except self._held.outages as error:
             await self._held.close(broken=True)
-            # The drivers' errors lead back to themselves: in a circle, in which the events' bodies would be held until
-            # the next collection of garbage. Lines and files stay in the traceback.
-            clear_frames(error.__traceback__)
-            raise unavailable(error) from error
+            raise unavailable(error) from untraced(error)
         except BaseException:
             # Stopped in the middle: what the connection would answer next is not for the next group.
             await self._held.close(broken=True)

@@ -26,7 +26,7 @@ from payments_core.adapters.stripe.calls import Answered, Job, Method, exact_obj
 from payments_core.adapters.stripe.refusals import Refusal, error_of
 from payments_core.domain.stripe_objects import Document
 from payments_core.drive import run_blocking
-from payments_core.errors import ConfigurationError, FlowSuspendedError, StripeError, StripeUnavailable
+from payments_core.errors import ConfigurationError, FlowSuspendedError, StripeError, StripeUnavailable, untraced
 from payments_core.ports import Io
 from payments_core.settings import Settings
 
@@ -133,7 +133,7 @@ class BlockingCalls:
             answer = client.raw_request("get", path)
             return Answered(json_object(answer.data, path), answer.headers)
         except Exception as failure:  # noqa: BLE001 - the port promises StripeError and nothing else
-            refused = _refused(failure, self._endpoint.name)
+            refused = _refused(untraced(failure), self._endpoint.name)
         return _unless_unavailable(refused)
 
     def _answer(self, method: Method, path: str, params: Mapping[str, Any]) -> stripe.StripeResponse:
@@ -141,7 +141,7 @@ class BlockingCalls:
         try:
             return client.raw_request(method, path, **params)
         except Exception as failure:  # noqa: BLE001 - the port promises StripeError and nothing else
-            error = translated(failure, self._endpoint.name)
+            error = translated(untraced(failure), self._endpoint.name)
         # Raised outside the handler: the SDK's error holds Stripe's body and must not follow as a context either.
         try:
             raise error
@@ -185,6 +185,8 @@ class Requests(stripe.RequestsClient):
         try:
             return super().request(method, url, headers, post_data)  # pyright: ignore[reportUnknownMemberType]
         except stripe.APIConnectionError as failure:
+            # Of several attempts the SDK shows only the last one's failure.
+            untraced(failure)
             if isinstance(failure.__cause__, requests.exceptions.ChunkedEncodingError):
                 failure.should_retry = True
             raise
@@ -231,7 +233,7 @@ class AsyncCalls:
             answer = await client.raw_request_async("get", path)
             return Answered(json_object(answer.data, path), answer.headers)
         except Exception as failure:  # noqa: BLE001 - the port promises StripeError and nothing else
-            refused = _refused(failure, self._endpoint.name)
+            refused = _refused(untraced(failure), self._endpoint.name)
         return _unless_unavailable(refused)
 
     async def _answer(self, method: Method, path: str, params: Mapping[str, Any]) -> stripe.StripeResponse:
@@ -239,7 +241,7 @@ class AsyncCalls:
         try:
             return await client.raw_request_async(method, path, **params)
         except Exception as failure:  # noqa: BLE001 - the port promises StripeError and nothing else
-            error = translated(failure, self._endpoint.name)
+            error = translated(untraced(failure), self._endpoint.name)
         # Raised outside the handler: the SDK's error holds Stripe's body and must not follow as a context either.
         try:
             raise error
@@ -324,10 +326,12 @@ class AioHttp(stripe.AIOHTTPClient):
         try:
             attempt = super().request_async(method, url, headers, post_data)  # pyright: ignore[reportUnknownMemberType]
             return await attempt
-        except stripe.APIConnectionError:
+        except stripe.APIConnectionError as failure:
+            untraced(failure)
             raise
         except Exception as broken:
             error = stripe.APIConnectionError("The answer broke off.", should_retry=True)  # type: ignore[no-untyped-call]
+            untraced(broken)
             raise error from broken
 
     async def close_async(self) -> None:
