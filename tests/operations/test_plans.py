@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -118,7 +119,8 @@ def test_an_event_is_found_by_its_id_without_reading_the_inbox(connection: Conne
     found = plan(connection, records.having_id("evt_77"))
     assert "Seq Scan" not in found, found
     if connection.dialect.name == "sqlite":
-        assert "(account=? AND livemode=? AND event_id=?)" in found, found
+        # A newer SQLite (3.53) walks the accounts by itself: ANY(account) in place of account=?.
+        assert re.search(r"INDEX \w+ \((account=\?|ANY\(account\)) AND livemode=\? AND event_id=\?\)", found), found
         assert "(account>?)" in found, found
     else:
         assert "payments_inbox_event_key on payments_inbox " in found, found
