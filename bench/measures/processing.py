@@ -19,10 +19,16 @@ _EVENTS_PER_S: Final = 700
 RAW: Final = "bare driver"
 BLOCKING: Final = "ours, Payments"
 ASYNC: Final = "ours, AsyncPayments"
+BOUND: Final = "bare loop, SQLAlchemy's connection"
+BOUND_PSYCOPG: Final = "bare loop, SQLAlchemy's connection on a loop by psycopg"
+BOUND_ASYNCPG: Final = "bare loop, SQLAlchemy's connection on a loop by asyncpg"
 _COMMANDS: Final = {
     BLOCKING: ("worker_ours", "blocking"),
     RAW: ("worker_raw",),
     ASYNC: ("worker_ours", "async"),
+    BOUND: ("worker_bound", "blocking"),
+    BOUND_PSYCOPG: ("worker_bound", "psycopg"),
+    BOUND_ASYNCPG: ("worker_bound", "asyncpg"),
 }
 
 
@@ -63,6 +69,9 @@ PROCESSING: Final = Measure(
     (
         Claim("T6", "Payments: events per second / the bare driver's loop", "per_s", BLOCKING, RAW, at_least=0.8),
         Claim("T6", "AsyncPayments, lanes at once / the bare driver's loop", "per_s", ASYNC, RAW, at_least=1.3),
+        Claim("T6", "the bare loop with SQLAlchemy's connection for the handler / without", "per_s", BOUND, RAW),
+        Claim("T6", "the same on a loop, four at once, psycopg / without", "per_s", BOUND_PSYCOPG, RAW),
+        Claim("T6", "the same on a loop, four at once, asyncpg / without", "per_s", BOUND_ASYNCPG, RAW),
     ),
     _run,
 )
