@@ -60,13 +60,16 @@ def reason_of(failure: BaseException) -> str:
     return f"{name} was raised in {innermost.name} ({innermost.filename.rpartition('/')[2]}, line {innermost.lineno})"
 
 
-def untraced(error: ErrorT) -> ErrorT:
+def untraced(error: ErrorT, *, handled: BaseException | None) -> ErrorT:
     """The error, and all that it came from, without the way that they took.
+
+    `handled` is what the caller was handling when it began (`sys.exception()` before the `try`): where it led to the
+    error it is another's, and keeps its traceback.
 
     A traceback's frames lead to their callers, and these back to the error: a circle, in which whatever they had in
     hand, bodies among it, would be held until the next collection of garbage.
     """
-    known: list[BaseException] = []
+    known = [] if handled is None else [handled]
     left: list[BaseException | None] = [error]
     while left:
         one = left.pop()

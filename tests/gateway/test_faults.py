@@ -280,3 +280,23 @@ def test_what_was_sent_is_let_go_with_the_error(io: Io) -> None:
         assert request() is None
     finally:
         gc.enable()
+
+
+@pytest.mark.parametrize("answers", [True, False], ids=["refused", "unreachable"])
+def test_what_the_caller_was_handling_keeps_its_traceback(io: Io, answers: bool) -> None:
+    """Stripe asked in an `except` block: the error there is the context of ours, and none of ours to shorten."""
+    client = InProcessClient(lambda *request: (503, {}, b'{"error": {"type": "api_error"}}')) if answers else None
+    calls = (sdk.BlockingCalls if io == "blocking" else sdk.AsyncCalls)(settings("http://127.0.0.1:9"), client)
+
+    async def asked() -> ValueError:
+        try:
+            raise ValueError
+        except ValueError as handled:
+            with suppress(StripeUnavailable):
+                await create(StripeGateway(calls))
+                pytest.fail("it was answered")
+            await calls.close()
+            return handled
+
+    handled = run_blocking(asked()) if io == "blocking" else asyncio.run(asked())
+    assert handled.__traceback__ is not None

@@ -239,6 +239,18 @@ def test_what_an_outage_refuses_is_let_go_at_once_on_threads(nowhere: str) -> No
         run_blocking(store.close())
 
 
+def test_an_outage_leaves_the_traceback_of_what_the_caller_was_handling(nowhere: str) -> None:
+    """It is the context of the driver's error, and the caller's own."""
+    store, kept = blocking_store(nowhere), ValueError()
+    try:
+        raise kept
+    except ValueError:
+        with pytest.raises(StoreUnavailable):
+            run_blocking(store.receive(ReceivedEvent("evt_1", "charge.refunded", b"{}")))
+    run_blocking(store.close())
+    assert kept.__traceback__ is not None
+
+
 async def test_a_connection_that_died_while_idle_costs_nobody_an_error() -> None:
     """A group that fails on a connection kept from before is written again on a new one, once."""
     table = LoopTable()

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import sys
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -88,13 +89,14 @@ class GroupWriter:
         return await self._attempt(rows)
 
     async def _attempt(self, rows: Sequence[Row]) -> frozenset[Key]:
+        handled = sys.exception()
         try:
             return await self._held.insert(rows)
         except self._held.refusals:
             raise
         except self._held.outages as error:
             await self._held.close(broken=True)
-            raise unavailable(error) from untraced(error)
+            raise unavailable(error) from untraced(error, handled=handled)
         except BaseException:
             # Stopped in the middle: what the connection would answer next is not for the next group.
             await self._held.close(broken=True)

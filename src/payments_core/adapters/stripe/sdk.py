@@ -12,6 +12,7 @@ import importlib.util
 import logging
 import os
 import ssl
+import sys
 import threading
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Protocol, TypeAlias, TypeVar, cast
@@ -133,15 +134,16 @@ class BlockingCalls:
             answer = client.raw_request("get", path)
             return Answered(json_object(answer.data, path), answer.headers)
         except Exception as failure:  # noqa: BLE001 - the port promises StripeError and nothing else
-            refused = _refused(untraced(failure), self._endpoint.name)
+            refused = _refused(failure, self._endpoint.name)
         return _unless_unavailable(refused)
 
     def _answer(self, method: Method, path: str, params: Mapping[str, Any]) -> stripe.StripeResponse:
         client = self._client()
+        handled = sys.exception()
         try:
             return client.raw_request(method, path, **params)
         except Exception as failure:  # noqa: BLE001 - the port promises StripeError and nothing else
-            error = translated(untraced(failure), self._endpoint.name)
+            error = translated(untraced(failure, handled=handled), self._endpoint.name)
         # Raised outside the handler: the SDK's error holds Stripe's body and must not follow as a context either.
         try:
             raise error
@@ -182,11 +184,12 @@ class Requests(stripe.RequestsClient):
         self, method: str, url: str, headers: Mapping[str, str] | None, post_data: object = None
     ) -> tuple[bytes, int, Mapping[str, str]]:
         """One attempt."""
+        handled = sys.exception()
         try:
             return super().request(method, url, headers, post_data)  # pyright: ignore[reportUnknownMemberType]
         except stripe.APIConnectionError as failure:
             # Of several attempts the SDK shows only the last one's failure.
-            untraced(failure)
+            untraced(failure, handled=handled)
             if isinstance(failure.__cause__, requests.exceptions.ChunkedEncodingError):
                 failure.should_retry = True
             raise
@@ -233,15 +236,16 @@ class AsyncCalls:
             answer = await client.raw_request_async("get", path)
             return Answered(json_object(answer.data, path), answer.headers)
         except Exception as failure:  # noqa: BLE001 - the port promises StripeError and nothing else
-            refused = _refused(untraced(failure), self._endpoint.name)
+            refused = _refused(failure, self._endpoint.name)
         return _unless_unavailable(refused)
 
     async def _answer(self, method: Method, path: str, params: Mapping[str, Any]) -> stripe.StripeResponse:
         client = self._client()
+        handled = sys.exception()
         try:
             return await client.raw_request_async(method, path, **params)
         except Exception as failure:  # noqa: BLE001 - the port promises StripeError and nothing else
-            error = translated(untraced(failure), self._endpoint.name)
+            error = translated(untraced(failure, handled=handled), self._endpoint.name)
         # Raised outside the handler: the SDK's error holds Stripe's body and must not follow as a context either.
         try:
             raise error
@@ -323,15 +327,16 @@ class AioHttp(stripe.AIOHTTPClient):
         self, method: str, url: str, headers: Mapping[str, str], post_data: object = None
     ) -> tuple[bytes, int, Mapping[str, str]]:
         """One attempt; a body that breaks off is a connection error like any other."""
+        handled = sys.exception()
         try:
             attempt = super().request_async(method, url, headers, post_data)  # pyright: ignore[reportUnknownMemberType]
             return await attempt
         except stripe.APIConnectionError as failure:
-            untraced(failure)
+            untraced(failure, handled=handled)
             raise
         except Exception as broken:
             error = stripe.APIConnectionError("The answer broke off.", should_retry=True)  # type: ignore[no-untyped-call]
-            untraced(broken)
+            untraced(broken, handled=handled)
             raise error from broken
 
     async def close_async(self) -> None:
